@@ -1,0 +1,253 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cloudletmig/internal/akamai"
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/durable"
+	"cloudletmig/internal/export"
+	"cloudletmig/internal/job"
+	"cloudletmig/internal/report"
+	"cloudletmig/internal/snapshot"
+)
+
+// exportOptions are the flags of export.
+type exportOptions struct {
+	APIs, Types, Policies []string
+	Groups                []int64
+	Versions, Format      string
+	Deleted               bool
+	Base, Into            string
+	Keep                  int
+}
+
+func (a *app) exportCommand() *cobra.Command {
+	var o exportOptions
+	cmd := &cobra.Command{
+		Use:   "export DIR | export --into PARENT",
+		Short: "Write every policy, version and rule of the account into a snapshot",
+		Long: `export reads the account's Cloudlets policies of API v2 (legacy) and v3 (shared) with all their versions, rules,
+activations and properties, and the load-balancing origins, into the folder DIR (docs/snapshot.md).
+
+A run that was interrupted or killed goes on when the same command is given again. Items that fail are named at the end
+and in the manifest, and the exit code is 3; the same command then does only what is left.`,
+		Example: `  cloudletmig export backup
+  cloudletmig export er-only --type ER --policy 'shop_*' --versions active
+  cloudletmig export tonight --base last-night
+  cloudletmig export --into backups --keep 14`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.Into != "" {
+				return exactly()(cmd, args)
+			}
+			return exactly("DIR")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			options, err := o.validate()
+			if err != nil {
+				return err
+			}
+			if o.Into != "" {
+				return a.exportInto(cmd.Context(), o, options)
+			}
+			return a.exportTo(cmd.Context(), args[0], o.Base, options)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&o.APIs, "api", []string{"v2", "v3"}, "v2 (legacy policies), v3 (shared policies) or both")
+	f.StringSliceVar(&o.Types, "type", nil, "only policies of these cloudlet `CODES`, such as ER,FR")
+	f.StringArrayVar(&o.Policies, "policy", nil, "only policies with this `ID|GLOB`, v2: or v3: in front or not (repeatable)")
+	f.Int64SliceVar(&o.Groups, "group", nil, "only policies in the group with this `ID` (repeatable)")
+	f.StringVar(&o.Versions, "versions", export.AllVersions, "all, active (effective or pending on a network) or latest")
+	f.BoolVar(&o.Deleted, "include-deleted", false, "deleted policies and versions too (v2 keeps them)")
+	f.StringVar(&o.Format, "format", export.Pretty, "pretty (two-space indent) or raw (byte for byte as sent)")
+	f.StringVar(&o.Base, "base", "", "take versions that have not changed since over from this `SNAPSHOT`")
+	f.StringVar(&o.Into, "into", "", "make a snapshot named after the time in `PARENT`, with the newest one there as base")
+	f.IntVar(&o.Keep, "keep", 0, "with --into: keep the newest `N` snapshots and remove older ones; 0 keeps all")
+	return cmd
+}
+
+func (o exportOptions) validate() (export.Options, error) {
+	options := export.Options{
+		Policies: o.Policies, Groups: o.Groups, Versions: o.Versions, Deleted: o.Deleted, Format: o.Format,
+	}
+	for _, api := range o.APIs {
+		if err := oneOf("api", api, "v2", "v3"); err != nil {
+			return options, err
+		}
+		if !slices.Contains(options.APIs, cloudlet.API(api)) {
+			options.APIs = append(options.APIs, cloudlet.API(api))
+		}
+	}
+	for _, code := range o.Types {
+		code = strings.ToUpper(strings.TrimSpace(code))
+		if err := oneOf("type", code, cloudlet.Types()...); err != nil {
+			return options, err
+		}
+		options.Types = append(options.Types, code)
+	}
+	if len(options.APIs) == 0 {
+		return options, &usageError{text: "--api names no API: give v2, v3 or both"}
+	}
+	if o.Keep < 0 || o.Keep > 0 && o.Into == "" {
+		return options, &usageError{text: "--keep goes with --into and a number from 1"}
+	}
+	return options, errors.Join(
+		oneOf("versions", o.Versions, export.AllVersions, export.ActiveVersions, export.LatestVersion),
+		oneOf("format", o.Format, export.Pretty, export.Raw), export.Check(options))
+}
+
+// exportTo exports into one folder.
+func (a *app) exportTo(ctx context.Context, dir, base string, options export.Options) error {
+	client, creds, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := a.checkTarget(dir, a.checkpointFor(dir)); err != nil {
+		return err
+	}
+	r, err := a.beginRun(ctx, "export", dir, a.checkpointFor(dir), options, creds)
+	if err != nil {
+		return err
+	}
+	err = r.claim(dir)
+	var result export.Result
+	if err == nil {
+		result, err = a.runExport(ctx, client, creds, r, exportPlan{dir: dir, base: base, options: options})
+	}
+	a.document = exportDocument(dir, result, client.Stats())
+	err = r.end(ctx, err, a.document)
+	return a.exportSummary(dir, result, client.Stats(), r.begun, err)
+}
+
+// exportPlan is what one run of export does.
+type exportPlan struct {
+	dir, base string
+	options   export.Options
+}
+
+func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai.Credentials, r *run, plan exportPlan) (result export.Result, err error) {
+	folder, err := durable.Create(plan.dir)
+	if err != nil {
+		return result, &usageError{text: err.Error(), hint: "name a folder that can be written"}
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	e := export.Export{
+		Source: client, Store: snapshot.NewWriter(folder, plan.options.Format == export.Pretty),
+		Pool:    job.Pool{Workers: a.global.Workers, Writers: max(a.global.Workers, 4), Journal: r.journal},
+		Options: plan.options, Log: a.log, Now: time.Now,
+	}
+	if plan.base != "" {
+		base, err := snapshot.Open(plan.base)
+		if err != nil {
+			return result, &usageError{text: "--base: " + err.Error(), hint: "name the folder of a complete snapshot"}
+		}
+		defer base.Close()
+		if base.Manifest.Host != creds.Host || base.Manifest.Account != accountHash(creds) {
+			return result, &usageError{text: fmt.Sprintf("--base %s is a snapshot of another account (host %s)", plan.base, base.Manifest.Host)}
+		}
+		e.Base = base
+	}
+	progress := a.showProgress("export", slowed(client))
+	e.Pool.Watch = progress.Watch
+	defer progress.Stop()
+	return e.Run(ctx, snapshot.Manifest{
+		Tool: "cloudletmig " + version, Run: r.journal.ID(), Host: creds.Host, Account: accountHash(creds), Started: r.begun.UTC(),
+	})
+}
+
+// slowed says in a few words that the server holds requests back.
+func slowed(client *akamai.Client) func() string {
+	return func() string {
+		switch s := client.Stats(); {
+		case s.Paused > 0:
+			return fmt.Sprintf("the server asks to wait %s", s.Paused.Round(time.Second))
+		case s.InFlight > 0 && s.Throttled > 0:
+			return fmt.Sprintf("at most %d in flight for the server's sake", s.InFlight)
+		default:
+			return ""
+		}
+	}
+}
+
+// exportDocument are the facts of an export as --output json prints them and the journal keeps them.
+func exportDocument(dir string, r export.Result, s akamai.Stats) map[string]any {
+	m := r.Manifest
+	return map[string]any{
+		"command": "export", "dir": dir, "complete": m.Complete, "consistent": m.Consistent, "counts": m.Counts,
+		"versions": map[string]int{"fetched": r.Fetched, "kept": r.Kept, "from_base": r.Taken}, "rounds": r.Rounds,
+		"requests": map[string]any{
+			"sent": s.Requests, "retries": s.Retries, "throttled": s.Throttled, "bytes": s.Bytes,
+			"waited_seconds": s.Waited.Seconds(),
+		},
+		"classes": map[string]int{"failed": len(m.Failed), "gone": len(m.Gone), "absent": len(m.Absent)},
+		"failed":  list(m.Failed), "gone": list(m.Gone), "absent": list(m.Absent),
+	}
+}
+
+// list is s, or an empty list instead of none.
+func list[T any](s []T) []T { return append([]T{}, s...) }
+
+// exportSummary prints how an export ended, for people, and adds to the error what to do next.
+func (a *app) exportSummary(dir string, r export.Result, s akamai.Stats, begun time.Time, err error) error {
+	m := r.Manifest
+	if m.Format == 0 { // there is no manifest: the run did not come to its end
+		return err
+	}
+	summary := report.Summary{Headline: "Exported to " + dir, Facts: []report.Fact{
+		{Name: "policies", Value: report.Number(m.Counts.Policies)},
+		{Name: "versions", Value: fmt.Sprintf("%s (%s fetched, %s kept from an earlier run, %s from the base)", report.Number(m.Counts.Versions),
+			report.Number(r.Fetched), report.Number(r.Kept), report.Number(r.Taken))},
+		{Name: "rules", Value: report.Number(m.Counts.Rules)},
+		{Name: "origins", Value: fmt.Sprintf("%d with %s load-balancing versions", m.Counts.Origins, report.Number(m.Counts.OriginVersions))},
+		{Name: "files", Value: report.Number(m.Counts.Files) + ", " + report.Bytes(m.Counts.Bytes)},
+		{Name: "requests", Value: fmt.Sprintf("%s, %s retries", report.Number(s.Requests), report.Number(s.Retries))},
+		{Name: "waited for limits", Value: report.Duration(s.Waited)},
+		{Name: "time", Value: report.Duration(time.Since(begun))},
+		{Name: "consistent", Value: consistency(m, r.Rounds)},
+	}}
+	if !m.Complete {
+		summary.Headline = "Exported to " + dir + ", INCOMPLETE"
+	}
+	for _, f := range m.Failed {
+		summary.Failed = append(summary.Failed, report.Item{Name: f.Item, Text: f.Error})
+	}
+	for _, n := range m.Absent {
+		summary.Notes = append(summary.Notes, report.Item{Name: n.What + " absent", Text: n.Reason})
+	}
+	for _, name := range m.Gone {
+		summary.Notes = append(summary.Notes, report.Item{Name: "removed from the account meanwhile", Text: name})
+	}
+	if a.global.Output == "text" {
+		err = errors.Join(err, summary.Text(a.out))
+	}
+	if errors.Is(err, job.ErrIncomplete) {
+		return fmt.Errorf("%d of the account's items could not be exported, all named above: %w", len(m.Failed), err)
+	}
+	return err
+}
+
+func consistency(m snapshot.Manifest, rounds int) string {
+	if m.Consistent {
+		return fmt.Sprintf("yes: nothing had changed when the lists were read again (%d times in all)", rounds)
+	}
+	return fmt.Sprintf("NO: the account was still changing after the lists were read %d times", rounds)
+}
+
+// canonical is a text that is the same for the same options.
+func canonical(options any) string {
+	text, err := json.Marshal(options)
+	if err != nil {
+		return fmt.Sprint(options)
+	}
+	return string(text)
+}

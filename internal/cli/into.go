@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"cloudletmig/internal/akamai"
+	"cloudletmig/internal/durable"
+	"cloudletmig/internal/export"
+	"cloudletmig/internal/snapshot"
+)
+
+// The names of snapshots below a parent: the time in UTC, and a suffix until they are complete.
+const (
+	timeName = "20060102T150405Z"
+	partial  = ".partial"
+)
+
+// exportInto makes a snapshot of its own in o.Into, based on the newest complete one there, and removes old ones.
+func (a *app) exportInto(ctx context.Context, o exportOptions, options export.Options) error {
+	client, creds, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	parent := o.Into
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return &usageError{text: err.Error(), hint: "name a folder that can be written"}
+	}
+	journal := cmp.Or(a.global.Checkpoint, filepath.Join(parent, ".checkpoint.db"))
+	r, err := a.beginRun(ctx, "export", parent, journal, options, creds)
+	if err != nil {
+		return err
+	}
+	dir, base, err := r.place(parent, o.Base, creds)
+	var result export.Result
+	if err == nil {
+		result, err = a.runExport(ctx, client, creds, r, exportPlan{dir: dir, base: base, options: options})
+	}
+	if err == nil {
+		final := strings.TrimSuffix(dir, partial)
+		if err = durable.Rename(dir, final); err == nil {
+			dir = final
+		}
+	}
+	if err == nil && o.Keep > 0 {
+		err = a.removeOld(parent, o.Keep, creds)
+	}
+	a.document = exportDocument(dir, result, client.Stats())
+	err = r.end(ctx, err, a.document)
+	return a.exportSummary(dir, result, client.Stats(), r.begun, err)
+}
+
+// place finds the folder to fill: the one of the run that is resumed, else a new one; and the snapshot to base it on.
+func (r *run) place(parent, base string, creds akamai.Credentials) (dir, from string, err error) {
+	complete, unfinished, err := below(parent, creds)
+	if err != nil {
+		return "", "", err
+	}
+	if base == "" && len(complete) > 0 {
+		base = complete[len(complete)-1]
+	}
+	if r.again && len(unfinished) > 0 {
+		last := unfinished[len(unfinished)-1]
+		return last, base, r.claim(last)
+	}
+	name := filepath.Join(parent, r.begun.UTC().Format(timeName))
+	for second := 1; slices.Contains(complete, name); second++ {
+		name = filepath.Join(parent, r.begun.Add(time.Duration(second)*time.Second).UTC().Format(timeName))
+	}
+	return name + partial, base, nil
+}
+
+// below lists the snapshots of this account in parent that are named after a time, oldest first, and the folders of
+// exports that are not complete.
+func below(parent string, creds akamai.Credentials) (complete, unfinished []string, err error) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, entry := range entries {
+		name, isPartial := strings.CutSuffix(entry.Name(), partial)
+		if _, err := time.Parse(timeName, name); err != nil || !entry.IsDir() {
+			continue
+		}
+		path := filepath.Join(parent, entry.Name())
+		if isPartial {
+			unfinished = append(unfinished, path)
+			continue
+		}
+		ours, err := completeOf(path, creds)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ours {
+			complete = append(complete, path)
+		}
+	}
+	return complete, unfinished, nil
+}
+
+// completeOf reports whether path is a complete snapshot of this account. A damaged one is none: it is neither a base
+// nor removed.
+func completeOf(path string, creds akamai.Credentials) (bool, error) {
+	s, err := snapshot.Open(path)
+	if errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, snapshot.ErrNoManifest) || errors.Is(err, snapshot.ErrNewer) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer s.Close()
+	m := s.Manifest
+	return m.Complete && m.Host == creds.Host && m.Account == accountHash(creds), nil
+}
+
+// removeOld removes all but the newest complete snapshots of this account.
+func (a *app) removeOld(parent string, keep int, creds akamai.Credentials) error {
+	complete, _, err := below(parent, creds)
+	if err != nil {
+		return err
+	}
+	for len(complete) > keep {
+		oldest := complete[0]
+		complete = complete[1:]
+		// The manifest goes first: what is left of a removal that was cut short is no snapshot any more.
+		if err := os.Remove(filepath.Join(oldest, snapshot.ManifestFile)); err != nil {
+			return fmt.Errorf("remove old snapshot: %w", err)
+		}
+		if err := os.RemoveAll(oldest); err != nil {
+			return fmt.Errorf("remove old snapshot: %w", err)
+		}
+		a.log.Info("removed old snapshot", "dir", oldest)
+	}
+	return nil
+}

@@ -1,0 +1,377 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/report"
+	"cloudletmig/internal/snapshot"
+)
+
+// reader reads an account, or a snapshot of one.
+type reader interface {
+	Get(ctx context.Context, r cloudlet.Resource) ([]byte, error)
+}
+
+// listOptions are the flags of every list command.
+type listOptions struct {
+	From    string
+	APIs    []string
+	Deleted bool
+}
+
+// listing is what a list command shows: a table, and the documents behind its rows.
+type listing struct {
+	header    []string
+	rows      [][]string
+	documents []json.RawMessage
+	tree      bool // the first column is indented to show a tree, in the table alone
+}
+
+// add appends a row and the document behind it.
+func (l *listing) add(document json.RawMessage, cells ...string) {
+	l.rows = append(l.rows, cells)
+	l.documents = append(l.documents, document)
+}
+
+func (a *app) listCommand() *cobra.Command {
+	var o listOptions
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "Look up policies, versions, activations, properties, groups and origins",
+		Long: `list shows what there is, in the account or, with --from, in a snapshot. POLICY is an id or an exact name, with v2: or
+v3: in front where both have it.`,
+		Example: `  cloudletmig list groups
+  cloudletmig list policies --output csv
+  cloudletmig list versions v3:static_assets_redirector
+  cloudletmig list activations 1001 --from backup`,
+		Args: func(_ *cobra.Command, args []string) error {
+			what := "one of its commands"
+			if len(args) > 0 {
+				what += fmt.Sprintf(", not %q", args[0])
+			}
+			return &usageError{text: "list needs " + what, hint: "policies, versions, activations, properties, groups or origins"}
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	f := list.PersistentFlags()
+	f.StringVar(&o.From, "from", "", "look into this `SNAPSHOT` instead of the account")
+	f.StringSliceVar(&o.APIs, "api", []string{"v2", "v3"}, "v2, v3 or both")
+	f.BoolVar(&o.Deleted, "include-deleted", false, "deleted policies and versions too (v2)")
+	for _, c := range []struct {
+		use, short string
+		args       []string
+		list       func(ctx context.Context, from reader, o listOptions, args []string) (listing, error)
+	}{
+		{"policies", "List policies: what is live and newest in each", nil, listPolicies},
+		{"versions POLICY", "List the versions of a policy", []string{"POLICY"}, listVersions},
+		{"activations POLICY", "List the activation history of a policy", []string{"POLICY"}, listActivations},
+		{"properties", "List properties and the policies that they refer to", nil, listProperties},
+		{"groups", "List groups as a tree, with what may be done in each", nil, listGroups},
+		{"origins", "List load-balancing origins", nil, listOrigins},
+	} {
+		list.AddCommand(&cobra.Command{
+			Use: c.use, Short: c.short, Args: exactly(c.args...), Annotations: map[string]string{"csv": "yes"},
+			RunE: func(cmd *cobra.Command, args []string) error {
+				for _, api := range o.APIs {
+					if err := oneOf("api", api, "v2", "v3"); err != nil {
+						return err
+					}
+				}
+				return a.list(cmd, o, func(ctx context.Context, from reader) (listing, error) { return c.list(ctx, from, o, args) })
+			},
+		})
+	}
+	return list
+}
+
+// list opens the account or the snapshot, and shows what look finds in it.
+func (a *app) list(cmd *cobra.Command, o listOptions, look func(context.Context, reader) (listing, error)) error {
+	var from reader
+	if o.From != "" {
+		s, err := snapshot.Open(o.From)
+		if err != nil {
+			return &usageError{text: "--from: " + err.Error(), hint: "name the folder of a snapshot"}
+		}
+		defer s.Close()
+		if !s.Manifest.Complete {
+			a.log.Warn("the snapshot is incomplete: what failed to be exported is not shown", "failed", len(s.Manifest.Failed))
+		}
+		from = s
+	} else {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		from = client
+	}
+	l, err := look(cmd.Context(), from)
+	if err != nil {
+		return err
+	}
+	switch a.global.Output {
+	case "json":
+		a.document = map[string]any{"command": "list " + cmd.Name(), cmd.Name(): list(l.documents)}
+		return nil
+	case "csv":
+		for i := range l.header {
+			l.header[i] = strings.ToLower(l.header[i])
+		}
+		for _, row := range l.rows {
+			if l.tree {
+				row[0] = strings.TrimLeft(row[0], " ")
+			}
+		}
+		return report.CSV(a.out, l.header, l.rows)
+	}
+	for _, row := range l.rows {
+		for i := range row {
+			row[i] = cloudlet.Printable(row[i])
+		}
+	}
+	return report.Table(a.out, l.header, l.rows)
+}
+
+// policies reads the lists of policies. An API that answers that there is none is left out while another has some.
+func policies(ctx context.Context, from reader, o listOptions) ([]cloudlet.Policy, error) {
+	var all []cloudlet.Policy
+	var refused error
+	for _, api := range o.APIs {
+		text, err := from.Get(ctx, cloudlet.API(api).Policies(o.Deleted))
+		if status := cloudlet.StatusOf(err); (status == cloudlet.Forbidden || status == cloudlet.NotFound) && len(o.APIs) > 1 && refused == nil {
+			refused = err
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found, err := elements(text, func(raw json.RawMessage) (cloudlet.Policy, error) {
+			return cloudlet.ParsePolicy(cloudlet.API(api), raw)
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	if len(all) == 0 {
+		return nil, refused
+	}
+	return all, nil
+}
+
+// elements reads the elements of a JSON array.
+func elements[T any](list []byte, parse func(json.RawMessage) (T, error)) ([]T, error) {
+	var raws []json.RawMessage
+	if err := json.Unmarshal(list, &raws); err != nil {
+		return nil, err
+	}
+	parsed := make([]T, 0, len(raws))
+	for _, raw := range raws {
+		v, err := parse(raw)
+		if err != nil {
+			return nil, err
+		}
+		parsed = append(parsed, v)
+	}
+	return parsed, nil
+}
+
+// find gives the one policy that text names.
+func find(ctx context.Context, from reader, o listOptions, text string) (cloudlet.Policy, error) {
+	ref, err := cloudlet.ParseRef(text)
+	if err != nil {
+		return cloudlet.Policy{}, &usageError{text: err.Error()}
+	}
+	all, err := policies(ctx, from, o)
+	if err != nil {
+		return cloudlet.Policy{}, err
+	}
+	var found []cloudlet.Policy
+	for _, p := range all {
+		if ref.Names(p) {
+			found = append(found, p)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return cloudlet.Policy{}, &usageError{text: "there is no policy " + ref.String(), hint: "cloudletmig list policies shows those there are"}
+	case 1:
+		return found[0], nil
+	default:
+		names := make([]string, 0, len(found))
+		for _, p := range found {
+			names = append(names, p.String())
+		}
+		return cloudlet.Policy{}, &usageError{text: fmt.Sprintf("%s is more than one policy: %s", ref, strings.Join(names, ", ")), hint: "put v2: or v3: in front, or give the id"}
+	}
+}
+
+func listPolicies(ctx context.Context, from reader, o listOptions, _ []string) (listing, error) {
+	all, err := policies(ctx, from, o)
+	if err != nil {
+		return listing{}, err
+	}
+	l := listing{header: []string{"API", "ID", "NAME", "TYPE", "GROUP", "STAGING", "PRODUCTION", "DESCRIPTION"}}
+	for _, p := range all {
+		staging, production := current(p)
+		l.add(p.Raw, string(p.API), strconv.FormatInt(p.ID, 10), p.Name, p.Type, strconv.FormatInt(p.GroupID, 10), staging, production, p.Description)
+	}
+	return l, nil
+}
+
+// current says in a word what the policy's own entry tells of each network: the version, with what is pending.
+func current(p cloudlet.Policy) (staging, production string) {
+	rows := cloudlet.CurrentActivations(p)
+	show := func(n cloudlet.InForce) string {
+		text := ""
+		if n.Effective != 0 {
+			text = strconv.FormatInt(n.Effective, 10)
+		}
+		if n.Pending != 0 {
+			text += fmt.Sprintf(" (pending %d)", n.Pending)
+		}
+		return strings.TrimSpace(text)
+	}
+	return show(cloudlet.InForceOn(rows, cloudlet.Staging)), show(cloudlet.InForceOn(rows, cloudlet.Production))
+}
+
+func listVersions(ctx context.Context, from reader, o listOptions, args []string) (listing, error) {
+	p, err := find(ctx, from, o, args[0])
+	if err != nil {
+		return listing{}, err
+	}
+	text, err := from.Get(ctx, p.API.Versions(p.ID, o.Deleted))
+	if err != nil {
+		return listing{}, err
+	}
+	versions, err := elements(text, cloudlet.ParseVersion)
+	if err != nil {
+		return listing{}, err
+	}
+	slices.SortFunc(versions, func(a, b cloudlet.Version) int { return int(b.Number - a.Number) })
+	l := listing{header: []string{"VERSION", "MODIFIED", "BY", "LOCKED", "DELETED", "DESCRIPTION"}}
+	for _, v := range versions {
+		l.add(v.Raw, strconv.FormatInt(v.Number, 10), date(cloudlet.When(v.Modified)), v.ModifiedBy, yes(v.Locked), yes(v.Deleted), v.Description)
+	}
+	return l, nil
+}
+
+func listActivations(ctx context.Context, from reader, o listOptions, args []string) (listing, error) {
+	p, err := find(ctx, from, o, args[0])
+	if err != nil {
+		return listing{}, err
+	}
+	text, err := from.Get(ctx, p.API.Activations(p.ID))
+	if err != nil {
+		return listing{}, err
+	}
+	rows, err := elements(text, cloudlet.ParseActivation)
+	if err != nil {
+		return listing{}, err
+	}
+	l := listing{header: []string{"NETWORK", "VERSION", "STATUS", "OPERATION", "DATE", "BY", "PROPERTY"}}
+	for _, r := range rows {
+		operation := "activation"
+		if r.Off {
+			operation = "deactivation"
+		}
+		l.add(r.Raw, string(r.Network), strconv.FormatInt(r.Version, 10), string(r.Status), operation, date(r.At), r.By, r.Property)
+	}
+	return l, nil
+}
+
+func listProperties(ctx context.Context, from reader, _ listOptions, _ []string) (listing, error) {
+	text, err := from.Get(ctx, cloudlet.AccountProperties())
+	if err != nil {
+		return listing{}, err
+	}
+	var byName map[string]json.RawMessage
+	if err := json.Unmarshal(text, &byName); err != nil {
+		return listing{}, fmt.Errorf("read properties: %w", err)
+	}
+	l := listing{header: []string{"PROPERTY", "GROUP", "NEWEST", "STAGING", "PRODUCTION", "POLICIES"}}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		type use struct {
+			Version  json.Number `json:"version"`
+			Policies []string    `json:"referencedPolicies"`
+		}
+		var p struct {
+			GroupID    json.Number `json:"groupId"`
+			Newest     use         `json:"newestVersion"`
+			Staging    use         `json:"staging"`
+			Production use         `json:"production"`
+		}
+		if err := json.Unmarshal(byName[name], &p); err != nil {
+			return listing{}, fmt.Errorf("read property %s: %w", name, err)
+		}
+		names := slices.Concat(p.Newest.Policies, p.Staging.Policies, p.Production.Policies)
+		slices.Sort(names)
+		l.add(byName[name], name, p.GroupID.String(), p.Newest.Version.String(), p.Staging.Version.String(), p.Production.Version.String(),
+			strings.Join(slices.Compact(names), " "))
+	}
+	return l, nil
+}
+
+func listGroups(ctx context.Context, from reader, _ listOptions, _ []string) (listing, error) {
+	text, err := from.Get(ctx, cloudlet.Groups())
+	if err != nil {
+		return listing{}, err
+	}
+	groups, err := elements(text, cloudlet.ParseGroup)
+	if err != nil {
+		return listing{}, err
+	}
+	l := listing{header: []string{"GROUP", "ID", "CLOUDLETS"}, tree: true}
+	for _, g := range cloudlet.GroupTree(groups) {
+		l.add(g.Raw, strings.Repeat("  ", g.Depth)+g.Name, strconv.FormatInt(g.ID, 10), g.Capabilities)
+	}
+	return l, nil
+}
+
+func listOrigins(ctx context.Context, from reader, _ listOptions, _ []string) (listing, error) {
+	text, err := from.Get(ctx, cloudlet.Origins())
+	if err != nil {
+		return listing{}, err
+	}
+	var raws []json.RawMessage
+	if err := json.Unmarshal(text, &raws); err != nil {
+		return listing{}, fmt.Errorf("read origins: %w", err)
+	}
+	l := listing{header: []string{"ORIGIN", "TYPE", "DESCRIPTION"}}
+	for _, raw := range raws {
+		var o struct {
+			ID          string `json:"originId"`
+			Type        string `json:"type"`
+			Description string `json:"description"`
+		}
+		if err := json.Unmarshal(raw, &o); err != nil {
+			return listing{}, fmt.Errorf("read origin: %w", err)
+		}
+		l.add(raw, o.ID, o.Type, o.Description)
+	}
+	return l, nil
+}
+
+func date(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format("2006-01-02 15:04:05Z")
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
+}

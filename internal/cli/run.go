@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"cloudletmig/internal/akamai"
+	"cloudletmig/internal/checkpoint"
+	"cloudletmig/internal/durable"
+	"cloudletmig/internal/job"
+	"cloudletmig/internal/snapshot"
+)
+
+// run is a run in the journal.
+type run struct {
+	a       *app
+	db      *checkpoint.DB
+	journal *checkpoint.Run
+	resumed bool
+	// again says that the journal knew an unfinished run of this target, resumed or given up for --fresh.
+	again  bool
+	target string
+	begun  time.Time
+}
+
+// checkpointFor is the journal of a run that works on target.
+func (a *app) checkpointFor(target string) string {
+	if a.global.Checkpoint != "" {
+		return a.global.Checkpoint
+	}
+	return filepath.Clean(target) + ".checkpoint.db"
+}
+
+// beginRun opens the journal and begins a run in it, or goes on with the unfinished one of the same command.
+func (a *app) beginRun(ctx context.Context, kind, target, file string, options any, creds akamai.Credentials) (*run, error) {
+	absolute, err := filepath.Abs(target)
+	if err != nil {
+		return nil, err
+	}
+	if a.target != "" && a.target != absolute {
+		return nil, &usageError{text: "the run works on " + a.target + ", which its command line does not name from here", hint: "resume it in the folder where it was begun"}
+	}
+	args := withoutAccountKey(a.args)
+	db, err := checkpoint.Open(ctx, file, checkpoint.Options{Command: "cloudletmig " + strings.Join(args, " ")})
+	if err != nil {
+		return nil, err
+	}
+	r := &run{a: a, db: db, target: absolute, begun: time.Now()}
+	known, err := db.Runs(ctx)
+	for _, info := range known {
+		r.again = r.again || info.Kind == kind && info.Target == absolute && info.Unfinished()
+	}
+	if err == nil {
+		r.journal, r.resumed, err = db.Begin(ctx, checkpoint.RunInfo{
+			Kind: kind, Args: args, Target: absolute, Options: canonical(options), Fingerprint: fingerprint(creds), Fresh: a.global.Fresh,
+		})
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close()) //nolint:contextcheck // a journal is closed also when ctx has ended
+	}
+	if r.resumed {
+		a.log.Info("going on with the unfinished run", "run", r.journal.ID())
+	}
+	return r, nil
+}
+
+// fingerprint tells the accounts of runs apart.
+func fingerprint(creds akamai.Credentials) string {
+	sum := sha256.Sum256([]byte(creds.Host + "\n" + accountHash(creds)))
+	return hex.EncodeToString(sum[:8])
+}
+
+// withoutAccountKey leaves the account switch key out of a command line that is to be stored.
+func withoutAccountKey(args []string) []string {
+	kept := make([]string, 0, len(args))
+	for i := 0; i < len(args); i++ {
+		switch name, _, joined := strings.Cut(args[i], "="); {
+		case name != "--account-key" && name != "--accountkey":
+			kept = append(kept, args[i])
+		case !joined:
+			i++ // its value
+		}
+	}
+	return kept
+}
+
+// checkTarget refuses a folder that an export must not touch, as far as can be seen without the journal.
+func (a *app) checkTarget(dir, journal string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return &usageError{text: err.Error()}
+	case !info.IsDir():
+		return &usageError{text: dir + " is a file, not a folder"}
+	}
+	s, err := snapshot.Open(dir)
+	if err == nil {
+		defer s.Close()
+		if s.Manifest.Complete {
+			return &usageError{
+				text: dir + " holds a complete snapshot already",
+				hint: "name a new folder; with --base " + dir + " only what has changed is fetched",
+			}
+		}
+	}
+	if _, err := os.Stat(journal); errors.Is(err, fs.ErrNotExist) {
+		return refuseFull(dir)
+	}
+	return nil
+}
+
+func refuseFull(dir string) error {
+	first, err := snapshot.Contents(dir)
+	if err != nil {
+		return &usageError{text: err.Error()}
+	}
+	if first != "" {
+		return &usageError{
+			text: fmt.Sprintf("%s is not empty (%s), and no unfinished export of it is known", dir, first),
+			hint: "name a new or empty folder; if an export of it was begun with another --checkpoint, name that one",
+		}
+	}
+	return nil
+}
+
+// claim makes sure that what is in dir comes from the run that is resumed; what an abandoned run left is removed.
+func (r *run) claim(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || r.resumed {
+		return nil
+	}
+	if !r.again {
+		return refuseFull(dir)
+	}
+	folder, err := durable.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(snapshot.Clear(folder), folder.Close())
+}
+
+// end records how the run ended, lets go of the journal, and gives the error back with what to do next.
+func (r *run) end(ctx context.Context, err error, facts any) error {
+	ctx = context.WithoutCancel(ctx)
+	state := checkpoint.Failed
+	hint := ""
+	switch {
+	case err == nil:
+		state = checkpoint.Complete
+	case errors.Is(err, context.Canceled):
+		state, hint = checkpoint.Interrupted, r.howToResume()
+		err = interrupted{err}
+	case errors.Is(err, job.ErrIncomplete):
+		state, hint = checkpoint.Incomplete, "the same command again does only what is left"
+	case errors.Is(err, syscall.ENOSPC):
+		hint = "free some space; then " + r.howToResume()
+	}
+	summary, jsonErr := json.Marshal(facts)
+	err = errors.Join(err, jsonErr, r.journal.End(ctx, state, exitOf(err), summary))
+	if _, pruneErr := r.db.Prune(ctx, keptRuns); pruneErr != nil {
+		err = errors.Join(err, pruneErr)
+	}
+	return withHint(errors.Join(err, r.db.Close()), hint) //nolint:contextcheck // closed also when ctx has ended
+}
+
+// keptRuns is how many complete runs the journal keeps the items of.
+const keptRuns = 20
+
+func (r *run) howToResume() string {
+	return "go on with the same command, or with: cloudletmig resume " + r.journal.ID() + " --checkpoint " + r.db.Path()
+}
+
+// interrupted is what the user reads when a signal ended a run.
+type interrupted struct{ error }
+
+func (interrupted) Error() string   { return "interrupted: everything that was finished is recorded" }
+func (e interrupted) Unwrap() error { return e.error }
+
+// hintedError is an error with what to do next.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+func (e *hintedError) Hint() string  { return e.hint }
+
+func withHint(err error, hint string) error {
+	if err == nil || hint == "" {
+		return err
+	}
+	return &hintedError{err, hint}
+}

@@ -1,0 +1,76 @@
+package cloudlet
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Group is one group of the account as far as these credentials see it (Cloudlets API v2, List groups).
+type Group struct {
+	ID, ParentID int64
+	Name         string
+	// Capabilities says what may be done with which cloudlet: ER: View Edit Activate.
+	Capabilities string
+	Depth        int // below the top of the tree; set by GroupTree
+	Raw          json.RawMessage
+}
+
+// ParseGroup reads an element of the list of groups.
+func ParseGroup(raw json.RawMessage) (Group, error) {
+	var doc struct {
+		GroupID      int64  `json:"groupId"`
+		GroupName    string `json:"groupName"`
+		ParentID     int64  `json:"parentId"`
+		Capabilities []struct {
+			Code         string   `json:"cloudletCode"`
+			Capabilities []string `json:"capabilities"`
+		} `json:"capabilities"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return Group{}, fmt.Errorf("read group: %w", err)
+	}
+	can := make([]string, 0, len(doc.Capabilities))
+	for _, c := range doc.Capabilities {
+		can = append(can, c.Code+": "+strings.Join(c.Capabilities, " "))
+	}
+	return Group{ID: doc.GroupID, ParentID: doc.ParentID, Name: doc.GroupName, Capabilities: strings.Join(can, ", "), Raw: raw}, nil
+}
+
+// GroupTree puts every group behind its parent, and sets its depth. A group whose parent is not in the list, or that is
+// its own ancestor, is a top.
+func GroupTree(groups []Group) []Group {
+	children := map[int64][]Group{}
+	known := map[int64]bool{}
+	for _, g := range groups {
+		known[g.ID] = true
+	}
+	for _, g := range groups {
+		if !known[g.ParentID] || g.ParentID == g.ID {
+			g.ParentID = 0
+		}
+		children[g.ParentID] = append(children[g.ParentID], g)
+	}
+	var tree []Group
+	placed := map[int64]bool{}
+	var place func(g Group, depth int)
+	place = func(g Group, depth int) {
+		if placed[g.ID] {
+			return
+		}
+		placed[g.ID] = true
+		g.Depth = depth
+		tree = append(tree, g)
+		for _, child := range children[g.ID] {
+			place(child, depth+1)
+		}
+	}
+	for _, g := range children[0] {
+		place(g, 0)
+	}
+	for _, g := range groups { // what is left are circles
+		place(g, 0)
+	}
+	return slices.Clip(tree)
+}

@@ -1,0 +1,282 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/job"
+	"cloudletmig/internal/snapshot"
+)
+
+// state is what an export remembers from round to round. It holds a few bytes per version, no document.
+type state struct {
+	export *Export
+	filter *filter
+	base   map[string]snapshot.File // version files of the base, by key
+
+	mu         sync.Mutex
+	round      int
+	members    map[string]*member // what the lists of this round name, by key
+	before     map[string]*member // what those of the round before named
+	changes    int                // what this round found changed
+	broken     bool               // a list of this round could not be read to its end
+	failures   map[string]snapshot.Failure
+	firstError error
+	refusals   []error // policy lists that were refused or absent as a whole
+	absent     map[string]string
+	gone       map[string]string // by key: what was listed but is not there any more
+	written    map[string][]string
+
+	manifest             snapshot.Manifest
+	fetched, kept, taken int
+}
+
+// member is a policy, an origin or a document about the account that belongs into the snapshot.
+type member struct {
+	name     string
+	folder   string
+	versions map[int64]bool // those that are wanted
+}
+
+func newState(e *Export, f *filter) *state {
+	s := &state{
+		export: e, filter: f, failures: map[string]snapshot.Failure{},
+		absent: map[string]string{}, gone: map[string]string{}, written: map[string][]string{},
+	}
+	if e.Base != nil && canTake(e.Base, e.Options.Format) {
+		s.base = e.Base.Versions()
+	}
+	return s
+}
+
+func (s *state) begin(round int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.round, s.changes, s.broken = round, 0, false
+	s.before, s.members = s.members, map[string]*member{}
+}
+
+// join takes up a member that a list of this round names. It is false when it is there already: a list that grows
+// while it is paged through names an element twice.
+func (s *state) join(key string, m *member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.members[key] != nil {
+		return false
+	}
+	if _, failed := s.failures[key]; failed {
+		if old := s.before[key]; old != nil {
+			m = old
+		}
+		s.members[key] = m
+		return false // it failed in an earlier round; the next run tries again
+	}
+	s.members[key] = m
+	if s.round > 1 && s.before[key] == nil {
+		s.changes++
+	}
+	return true
+}
+
+// list notes which versions of a member are wanted.
+func (s *state) list(m *member, versions []cloudlet.Version) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.versions = make(map[int64]bool, len(versions))
+	for _, v := range versions {
+		m.versions[v.Number] = true
+	}
+}
+
+// leave notes that a member or a version that a list named is not there any more. A second time it is not believed,
+// for then a list still names it.
+func (s *state) leave(key, name string) (believed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, again := s.gone[key]; again {
+		return false
+	}
+	s.gone[key] = name
+	s.changes++
+	policy, version := splitKey(key)
+	switch m := s.members[policy]; {
+	case version == 0:
+		delete(s.members, key)
+	case m != nil:
+		delete(m.versions, version)
+	}
+	return true
+}
+
+func (s *state) change() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+}
+
+// settleRound ends a round: what was listed before and is not any more is gone. It reports whether the lists said what
+// they said the time before; never so after the first time.
+func (s *state) settleRound() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, old := range s.before {
+		m := s.members[key]
+		switch {
+		case m == nil && s.broken:
+			s.members[key] = old
+		case m == nil:
+			s.gone[key] = old.name
+			s.changes++
+		default:
+			s.lost(key, m, old)
+		}
+	}
+	return s.round > 1 && s.changes == 0 && !s.broken
+}
+
+// lost notes the versions that a member had and has not any more. The caller holds mu.
+func (s *state) lost(key string, m, old *member) {
+	for n := range old.versions {
+		if !m.versions[n] && s.gone[versionKey(key, n)] == "" {
+			s.gone[versionKey(key, n)] = versionName(m.name, n)
+			s.changes++
+		}
+	}
+}
+
+// live reports whether the record of key belongs into the snapshot.
+func (s *state) live(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	policy, version := splitKey(key)
+	m := s.members[policy]
+	return m != nil && (version == 0 || m.versions[version])
+}
+
+func (s *state) observe(e job.Event) {
+	if e.Kind != job.Failed {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.firstError == nil {
+		s.firstError = e.Err
+	}
+	f := snapshot.Failure{Item: e.Key, Error: e.Err.Error()}
+	policy, version := splitKey(e.Key)
+	if m := s.members[policy]; m != nil {
+		f.Item = m.name
+		if version != 0 {
+			f.Item = versionName(m.name, version)
+		}
+	}
+	if api := (*cloudlet.APIError)(nil); errors.As(e.Err, &api) {
+		f.Request = api.Path
+	}
+	if strings.HasPrefix(e.Key, listPart) {
+		s.broken = true
+	}
+	s.failures[e.Key] = f
+}
+
+func (s *state) didFail(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, failed := s.failures[key]
+	return failed
+}
+
+func (s *state) miss(what string, err error, refusal bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.absent[what] = err.Error()
+	if refusal && s.round == 1 {
+		s.refusals = append(s.refusals, err)
+	}
+}
+
+// wrote notes the paths of an item's files until its record is committed.
+func (s *state) wrote(key, path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written[key] = append(s.written[key], path)
+}
+
+func (s *state) unsynced(done []job.Record) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var paths []string
+	for _, rec := range done {
+		paths = append(paths, s.written[rec.Key]...)
+		delete(s.written, rec.Key)
+	}
+	return paths
+}
+
+func (s *state) absences() []snapshot.Absent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]snapshot.Absent, 0, len(s.absent))
+	for _, what := range slices.Sorted(maps.Keys(s.absent)) {
+		list = append(list, snapshot.Absent{What: what, Reason: s.absent[what]})
+	}
+	return list
+}
+
+func (s *state) goneNames() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, slices.Sorted(maps.Values(s.gone))...)
+}
+
+func (s *state) failed() []snapshot.Failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]snapshot.Failure, 0, len(s.failures))
+	for _, key := range slices.Sorted(maps.Keys(s.failures)) {
+		list = append(list, s.failures[key])
+	}
+	return list
+}
+
+func (s *state) result() Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.manifest
+	if m.Failed == nil {
+		for _, key := range slices.Sorted(maps.Keys(s.failures)) {
+			m.Failed = append(m.Failed, s.failures[key])
+		}
+	}
+	return Result{Manifest: m, Rounds: s.round, Fetched: s.fetched, Kept: s.kept, Taken: s.taken}
+}
+
+func (s *state) counted(n *int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*n++
+}
+
+const versionsPart = "/versions/"
+
+func versionKey(policy string, n int64) string {
+	return policy + versionsPart + strconv.FormatInt(n, 10)
+}
+
+func versionName(policy string, n int64) string { return fmt.Sprintf("%s version %d", policy, n) }
+
+// splitKey gives the key of the policy, or origin, and the number of the version; 0 where the key is not a version's.
+func splitKey(key string) (policy string, version int64) {
+	policy, number, ok := strings.Cut(key, versionsPart)
+	if !ok {
+		return key, 0
+	}
+	version, _ = strconv.ParseInt(number, 10, 64) // versionKey has made it
+	return policy, version
+}

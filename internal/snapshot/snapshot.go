@@ -1,0 +1,104 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/durable"
+)
+
+// Snapshot is a finished export opened for reading. Safe for concurrent use.
+type Snapshot struct {
+	Manifest Manifest
+	folder   *durable.Folder
+}
+
+// Open opens the snapshot in dir. The error is ErrNoManifest, ErrDamaged or ErrNewer where the manifest is to blame.
+func Open(dir string) (*Snapshot, error) {
+	folder, err := durable.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	text, err := folder.ReadFile(ManifestFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNoManifest
+	}
+	s := &Snapshot{folder: folder}
+	if err == nil {
+		s.Manifest, err = readManifest(text)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open snapshot %s: %w", dir, err), folder.Close())
+	}
+	return s, nil
+}
+
+// Close lets go of the folder.
+func (s *Snapshot) Close() error { return s.folder.Close() }
+
+// Read gives a file's bytes if they are what the manifest says, else an error.
+func (s *Snapshot) Read(path string) ([]byte, error) {
+	f, ok := s.Manifest.Files[path]
+	if !ok {
+		return nil, fmt.Errorf("%s is not in the manifest", path)
+	}
+	text, err := s.folder.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if !f.fits(text) {
+		return nil, fmt.Errorf("%s is not what the manifest says: its size or hash differs", path)
+	}
+	return text, nil
+}
+
+// Versions gives the version files by their key (KeyOf).
+func (s *Snapshot) Versions() map[string]File {
+	versions := map[string]File{}
+	for path, f := range s.Manifest.Files {
+		if f.Listed != "" {
+			versions[KeyOf(path)] = f
+		}
+	}
+	return versions
+}
+
+// Policies reads every policy's own document, by path.
+func (s *Snapshot) Policies() iter.Seq2[cloudlet.Policy, error] {
+	return func(yield func(cloudlet.Policy, error) bool) {
+		for _, path := range slices.Sorted(maps.Keys(s.Manifest.Files)) {
+			api, ok := cloudlet.V2, strings.HasPrefix(path, legacy+"/")
+			if strings.HasPrefix(path, shared+"/") {
+				api, ok = cloudlet.V3, true
+			}
+			if !ok || !strings.HasSuffix(path, "/"+PolicyFile) || strings.Count(path, "/") != 2 {
+				continue
+			}
+			text, err := s.Read(path)
+			var p cloudlet.Policy
+			if err == nil {
+				p, err = cloudlet.ParsePolicy(api, text)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Below gives the files in a folder, by path.
+func (s *Snapshot) Below(folder string) []File {
+	var files []File
+	for _, path := range slices.Sorted(maps.Keys(s.Manifest.Files)) {
+		if strings.HasPrefix(path, folder+"/") {
+			files = append(files, s.Manifest.Files[path])
+		}
+	}
+	return files
+}
