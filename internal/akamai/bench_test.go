@@ -47,7 +47,7 @@ func BenchmarkGet(b *testing.B) {
 	for name, body := range map[string]string{"small": `{"policyId":1}`, "large": versionBody()} {
 		b.Run(name, func(b *testing.B) {
 			c, err := New(testCredentials("h.example"), Options{Valid: cloudlet.ValidJSON, Transport: fake(func(*http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}, nil
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}, nil
 			})})
 			if err != nil {
 				b.Fatal(err)

@@ -82,6 +82,9 @@ type Stats struct {
 
 // New makes a client for the account of creds. An unusable CA file is an ErrConfig.
 func New(creds Credentials, opts Options) (*Client, error) {
+	if creds.Source == "" {
+		creds.Source = "the credentials"
+	}
 	if err := checkHost(creds.Host, creds.Source); err != nil {
 		return nil, err
 	}

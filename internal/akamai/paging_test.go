@@ -1,6 +1,7 @@
 package akamai
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -212,4 +213,29 @@ func TestLinksNext(t *testing.T) {
 			t.Errorf("%s: %v", value, got)
 		}
 	}
+}
+
+// FuzzSplit: elements are those that encoding/json finds, byte for byte.
+func FuzzSplit(f *testing.F) {
+	for _, seed := range []string{
+		`[]`, ` [ ] `, `[1]`, `[ 1 , 2 ]`, `["a\\","\"]",{"b":"}],"}]`, `[[],[[1,2],{}],{"a":[1]}]`, "[\n\t1.50 ,\r\n null]",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		var want []json.RawMessage
+		doc = trim(doc)
+		if json.Unmarshal(doc, &want) != nil || doc[0] != '[' {
+			return
+		}
+		got := split(doc)
+		if len(got) != len(want) {
+			t.Fatalf("%q: %d elements, want %d", doc, len(got), len(want))
+		}
+		for i := range got {
+			if !bytes.Equal(got[i], want[i]) {
+				t.Errorf("%q: element %d is %q, want %q", doc, i, got[i], want[i])
+			}
+		}
+	})
 }

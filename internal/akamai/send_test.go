@@ -53,7 +53,11 @@ func TestSendOnce(t *testing.T) {
 				w.Header().Set("X-RateLimit-Limit", "10")
 				tt.answer(w, r)
 			})
-			body, header, err := s.client(Options{Timeout: 200 * time.Millisecond}).
+			var o Options
+			if tt.name == "stall" {
+				o.Timeout = 200 * time.Millisecond
+			}
+			body, header, err := s.client(o).
 				Send(t.Context(), http.MethodPost, "/cloudlets/v3/policies", []byte(sent))
 			if n := len(s.requests()); n != 1 {
 				t.Errorf("%d requests", n)

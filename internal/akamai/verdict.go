@@ -24,8 +24,8 @@ type observed struct {
 	text   string
 }
 
-// classify says what an attempt did to the account (the table in docs: outcome of one attempt). Where it cannot know it
-// says Unknown.
+// classify says what an attempt did to the account. Where that cannot be known it says Unknown: after a status that may
+// come from a server in between (5xx, 3xx), and after an answer that is not whole.
 func classify(o observed) cloudlet.Verdict {
 	switch {
 	case o.status == 0 && !o.wrote:

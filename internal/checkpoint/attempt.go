@@ -26,7 +26,7 @@ func (r *Run) Attempts(ctx context.Context, key string) ([]Attempt, error) {
 	rows, err := r.db.sql.QueryContext(ctx, `SELECT run, key, n, verdict, marker, at, sum FROM attempt
 		WHERE run = ? AND key = ? ORDER BY n, verdict`, r.seq, key)
 	if err != nil {
-		return nil, r.db.reading(ctx, err)
+		return nil, r.db.using(ctx, "read", err)
 	}
 	defer func() { _ = rows.Close() }()
 	var list []Attempt
@@ -35,7 +35,7 @@ func (r *Run) Attempts(ctx context.Context, key string) ([]Attempt, error) {
 	for rows.Next() {
 		has, wants, err := t.scan(rows, &s)
 		if err != nil {
-			return nil, r.db.reading(ctx, err)
+			return nil, r.db.using(ctx, "read", err)
 		}
 		if has != wants {
 			return nil, r.db.badSum("attempt", key)
@@ -44,7 +44,7 @@ func (r *Run) Attempts(ctx context.Context, key string) ([]Attempt, error) {
 		list = append(list, t.row.Attempt)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, r.db.reading(ctx, err)
+		return nil, r.db.using(ctx, "read", err)
 	}
 	return list, nil
 }

@@ -78,16 +78,16 @@ func Open(ctx context.Context, path string, opts Options) (_ *DB, err error) {
 	if err := db.verify(ctx); err != nil {
 		return nil, db.opening(ctx, err)
 	}
-	if err := db.begin(ctx); err != nil {
+	if err := db.ready(ctx); err != nil {
 		return nil, db.failed("open", err)
 	}
 	go db.commitLoop(context.WithoutCancel(ctx))
 	return db, nil
 }
 
-// begin readies a journal that was found sound. The log starts empty, so that what an earlier process left in it cannot
+// ready prepares a journal that was found sound. The log starts empty, so that what an earlier process left in it cannot
 // be taken for damage later.
-func (db *DB) begin(ctx context.Context) error {
+func (db *DB) ready(ctx context.Context) error {
 	if err := db.interruptStale(ctx); err != nil {
 		return err
 	}
@@ -252,9 +252,24 @@ const (
 	codeNotADB  = 26
 )
 
+// using says what could not be done while the journal was open, or that it no longer is.
+func (db *DB) using(ctx context.Context, do string, err error) error {
+	if errors.Is(err, ErrChanged) {
+		return err
+	}
+	select {
+	case <-db.closing:
+		return errors.Join(ErrClosed, err)
+	case <-ctx.Done():
+		return fmt.Errorf("%s journal %s: %w", do, db.path, ctx.Err())
+	default:
+		return db.failed(do, err)
+	}
+}
+
 // failed says what could not be done. Damage is a DamagedError; a full disk wraps ENOSPC.
 func (db *DB) failed(do string, err error) error {
-	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrClosed) {
+	if errors.Is(err, ErrDamaged) {
 		return err
 	}
 	switch sqliteCode(err) {
@@ -262,9 +277,6 @@ func (db *DB) failed(do string, err error) error {
 		return db.damaged(err.Error())
 	case codeFull:
 		return fmt.Errorf("%s journal %s: %w: %w", do, db.path, syscall.ENOSPC, err)
-	}
-	if errors.Is(err, sql.ErrConnDone) {
-		return ErrClosed
 	}
 	return fmt.Errorf("%s journal %s: %w", do, db.path, err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"runtime"
 
 	"cloudletmig/internal/job"
@@ -36,7 +37,7 @@ func (db *DB) submit(ctx context.Context, w *write) error {
 	case <-db.closing:
 		return ErrClosed
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("write journal %s: %w", db.path, ctx.Err())
 	}
 }
 

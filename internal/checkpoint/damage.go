@@ -37,8 +37,8 @@ func (db *DB) damaged(what string) error { return &DamagedError{Path: db.path, W
 // opening tells damage from other trouble while a journal is opened. Only what speaks of this process or this disk is
 // other trouble: a flipped bit can make SQLite say almost anything.
 func (db *DB) opening(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return fmt.Errorf("open journal %s: %w", db.path, cause)
+	if ctx.Err() != nil {
+		return fmt.Errorf("open journal %s: %w", db.path, ctx.Err())
 	}
 	switch sqliteCode(err) {
 	case 3, 5, 6, 7, 8, 9, 10, codeFull, 14, 15, 22, 23: // perm, busy, locked, nomem, readonly, interrupt, ioerr, cantopen, protocol, nolfs, auth

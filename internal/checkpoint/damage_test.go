@@ -50,17 +50,15 @@ func reads(t *testing.T, path, what string) (content string, refused bool) {
 
 // TestBitFlips is promise P10: of a journal with one flipped bit nothing is read that was not written.
 func TestBitFlips(t *testing.T) {
+	t.Parallel()
 	path := journalPath(t)
 	populate(t, path, 250)
-	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	want, refused := reads(t, path, "sound journal")
 	if refused || strings.Count(want, "version/") < 750 {
 		t.Fatalf("the sound journal is refused or holds too little: %d", strings.Count(want, "version/"))
 	}
-	if good, err = os.ReadFile(path); err != nil {
+	good, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(2026, uint64(*flips)))
@@ -179,7 +177,7 @@ func TestRowChangedByHand(t *testing.T) {
 	for _, change := range []string{
 		"UPDATE item SET state = 'done', error = '' WHERE error <> ''",
 		"UPDATE item SET data = NULL WHERE key = 'version/0/1'",
-		"UPDATE item SET run = 3 - run WHERE key = 'version/0/1' AND run IN (1, 2)",
+		"DELETE FROM item WHERE run = 3; UPDATE item SET run = 3 WHERE run = 2",
 		"UPDATE run SET fingerprint = 'g'",
 		"UPDATE meta SET value = '2' WHERE name = 'version'",
 		"DELETE FROM meta",
@@ -193,14 +191,12 @@ func TestRowChangedByHand(t *testing.T) {
 		populate(t, path, 10)
 		conn := sql.OpenDB(newConnector("file:"+path, 0))
 		if _, err := conn.ExecContext(t.Context(), change); err != nil {
-			if !strings.Contains(err.Error(), "UNIQUE") {
-				t.Fatal(err)
-			}
+			t.Fatal(err)
 		}
 		if err := conn.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, refused := reads(t, path, change); !refused && !strings.Contains(change, "3 - run") {
+		if _, refused := reads(t, path, change); !refused {
 			t.Errorf("the journal is used after %s", change)
 		}
 	}
@@ -209,6 +205,7 @@ func TestRowChangedByHand(t *testing.T) {
 // TestLogFlips flips bits in the log that a killed process leaves. Behind the first bad frame SQLite drops all commits
 // without a word; all that may go missing is the last one, which a power failure could have cut as well.
 func TestLogFlips(t *testing.T) {
+	t.Parallel()
 	path := journalPath(t)
 	db := open(t, path)
 	run := begin(t, db, RunInfo{Kind: "export", Target: "dir"})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -36,8 +35,8 @@ func (r *Run) Get(ctx context.Context, key string) (job.Record, bool, error) {
 	return rows[0], true, nil
 }
 
-// Put stores all records or none, durably before it returns. Concurrent calls share a commit. Once ctx finds the call
-// handed over it cannot end it: what Put answers is what happened. Data of length 0 is stored as none.
+// Put stores all records or none, durably before it returns. Concurrent calls share a commit. ctx can end the wait for the
+// committer, but not a call that it has taken: what Put answers is what happened. Data of length 0 is stored as none.
 func (r *Run) Put(ctx context.Context, records ...job.Record) error {
 	return r.db.submit(ctx, &write{run: r.seq, puts: records})
 }
@@ -79,7 +78,7 @@ func (db *DB) paged(ctx context.Context, page *sql.Stmt, run int64, prefix strin
 func (db *DB) records(ctx context.Context, query *sql.Stmt, run int64, args ...any) ([]job.Record, error) {
 	rows, err := query.QueryContext(ctx, append([]any{run}, args...)...)
 	if err != nil {
-		return nil, db.reading(ctx, err)
+		return nil, db.using(ctx, "read", err)
 	}
 	defer func() { _ = rows.Close() }()
 	var list []job.Record
@@ -89,7 +88,7 @@ func (db *DB) records(ctx context.Context, query *sql.Stmt, run int64, args ...a
 		var data sql.NullString
 		var sum int64
 		if err := rows.Scan(&rec.Key, &rec.State, &data, &rec.Err, &sum); err != nil {
-			return nil, db.reading(ctx, err)
+			return nil, db.using(ctx, "read", err)
 		}
 		if data.Valid {
 			rec.Data = json.RawMessage(data.String)
@@ -100,19 +99,7 @@ func (db *DB) records(ctx context.Context, query *sql.Stmt, run int64, args ...a
 		list = append(list, rec)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, db.reading(ctx, err)
+		return nil, db.using(ctx, "read", err)
 	}
 	return list, nil
-}
-
-func (db *DB) reading(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	select {
-	case <-db.closing:
-		return errors.Join(ErrClosed, err)
-	default:
-		return db.failed("read", err)
-	}
 }

@@ -72,6 +72,7 @@ func startChild(t *testing.T, path string, from int) (*exec.Cmd, *bufio.Scanner)
 // TestKilled is promise P9, and the journal's first: while another process has it Open fails at once and names that
 // process; killed, it lets go, and all that it was told was stored is there.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	path := journalPath(t)
 	acknowledged := map[int]bool{}
 	for round := range 6 {

@@ -69,19 +69,9 @@ func (db *DB) Begin(ctx context.Context, info RunInfo) (run *Run, resumed bool, 
 		return err
 	})
 	if err != nil {
-		return nil, false, db.beginning(ctx, err)
+		return nil, false, db.using(ctx, "write", err)
 	}
 	return run, resumed, nil
-}
-
-func (db *DB) beginning(ctx context.Context, err error) error {
-	if errors.Is(err, ErrChanged) {
-		return err
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return db.failed("write", err)
 }
 
 func unfinished(ctx context.Context, tx *sql.Tx, info RunInfo) (*runRow, bool, error) {
@@ -147,7 +137,7 @@ func (r *Run) End(ctx context.Context, state string, exit int, summary json.RawM
 		return row.store(ctx, tx)
 	})
 	if err != nil {
-		return r.db.beginning(ctx, err)
+		return r.db.using(ctx, "write", err)
 	}
 	return nil
 }

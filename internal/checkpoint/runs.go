@@ -41,13 +41,13 @@ func (db *DB) Run(ctx context.Context, id string) (RunInfo, error) {
 func (db *DB) infos(ctx context.Context, where string, args ...any) ([]RunInfo, error) {
 	rows, err := queryRuns(ctx, db.sql, where, args...)
 	if err != nil {
-		return nil, db.reading(ctx, err)
+		return nil, db.using(ctx, "read", err)
 	}
 	list := make([]RunInfo, len(rows))
 	for i, row := range rows {
 		if row.State == Running {
 			if err := row.count(ctx, db.sql); err != nil {
-				return nil, db.reading(ctx, err)
+				return nil, db.using(ctx, "read", err)
 			}
 		}
 		list[i] = row.RunInfo
@@ -64,7 +64,7 @@ func (db *DB) Items(ctx context.Context, id string, onlyFailed bool) iter.Seq2[j
 			return
 		}
 		if err != nil {
-			yield(job.Record{}, db.reading(ctx, err))
+			yield(job.Record{}, db.using(ctx, "read", err))
 			return
 		}
 		page := db.stmts.page
@@ -92,7 +92,7 @@ func (db *DB) Prune(ctx context.Context, keep int) (int, error) {
 		return err
 	})
 	if err != nil {
-		return 0, db.beginning(ctx, err)
+		return 0, db.using(ctx, "write", err)
 	}
 	return int(removed), nil
 }

@@ -63,25 +63,39 @@ func lostCommits(r io.Reader) (int, error) {
 	if word(head[:], 0)&^1 != logMagic || !sum.is(head[24:]) || size < 512 || size > 1<<16 || size&(size-1) != 0 {
 		return 0, errLogHeader
 	}
-	salts := [8]byte(head[16:24])
-	frame := make([]byte, frameHeaderSize+size)
-	sound, lost := true, 0
+	return countLost(r, sum, [8]byte(head[16:24]), make([]byte, frameHeaderSize+size))
+}
+
+// countLost reads frame after frame; sum is the running checksum behind the header.
+func countLost(r io.Reader, sum logSum, salts [8]byte, frame []byte) (int, error) {
+	sound, lost := true, uint32(0)
+	foreign := uint32(0) // commits with other salts since the last frame with ours
 	for {
 		_, err := io.ReadFull(r, frame)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return lost, nil
+			return int(lost), nil
 		}
 		if err != nil {
 			return 0, err
 		}
-		ours := [8]byte(frame[8:16]) == salts // else a frame that is left of an earlier generation
+		ours := [8]byte(frame[8:16]) == salts                 // else it is left of an earlier generation, or its salts are damaged
+		commits := min(1, binary.BigEndian.Uint32(frame[4:])) // a commit's frame gives the size of the database there
 		if sound {
-			sum.add(frame[:8])
-			sum.add(frame[frameHeaderSize:])
-			sound = ours && sum.is(frame[16:])
+			before := sum
+			sum.addFrame(frame)
+			if ours && sum.is(frame[16:]) {
+				continue
+			}
+			sound = false
+			if commits == 0 && before.wasCommit(frame) {
+				commits = 1
+			}
 		}
-		if !sound && ours && word(frame, 4) != 0 {
-			lost++
+		if ours {
+			lost += foreign + commits // what lies before a frame of ours is of our generation, whatever its salts say
+			foreign = 0
+		} else {
+			foreign += commits
 		}
 	}
 }
@@ -102,6 +116,26 @@ func (s *logSum) add(p []byte) {
 		s.a += order.Uint32(p) + s.b
 		s.b += order.Uint32(p[4:]) + s.a
 	}
+}
+
+func (s *logSum) addFrame(frame []byte) {
+	s.add(frame[:8])
+	s.add(frame[frameHeaderSize:])
+}
+
+// wasCommit says whether a frame that is no commit, and is not sound behind s, is sound as a commit: one bit of its
+// fifth to eighth byte, which tell commits, was lost.
+func (s *logSum) wasCommit(frame []byte) bool {
+	for bit := range 32 {
+		frame[4+bit/8] ^= 1 << (bit % 8)
+		try := *s
+		try.addFrame(frame)
+		frame[4+bit/8] ^= 1 << (bit % 8)
+		if try.is(frame[16:]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *logSum) is(p []byte) bool {

@@ -102,7 +102,9 @@ Try it without an account: cloudletmig demo`,
 		return &usageError{text: err.Error(), hint: cmd.CommandPath() + " --help lists the flags"}
 	})
 	root.AddCommand(a.exportCommand(), a.verifyCommand(), a.listCommand(), a.runsCommand(), a.resumeCommand(),
-		a.simulateCommand(), a.demoCommand(), a.versionCommand())
+		a.simulateCommand(), a.demoCommand(), a.versionCommand(), a.completionCommand())
+	root.SetHelpCommand(a.helpCommand())
+	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }
 

@@ -100,9 +100,16 @@ func (o exportOptions) validate() (export.Options, error) {
 	if o.Keep < 0 || o.Keep > 0 && o.Into == "" {
 		return options, &usageError{text: "--keep goes with --into and a number from 1"}
 	}
-	return options, errors.Join(
-		oneOf("versions", o.Versions, export.AllVersions, export.ActiveVersions, export.LatestVersion),
-		oneOf("format", o.Format, export.Pretty, export.Raw), export.Check(options))
+	if err := oneOf("versions", o.Versions, export.AllVersions, export.ActiveVersions, export.LatestVersion); err != nil {
+		return options, err
+	}
+	if err := oneOf("format", o.Format, export.Pretty, export.Raw); err != nil {
+		return options, err
+	}
+	if err := export.Check(options); err != nil {
+		return options, &usageError{text: "--policy: " + err.Error()}
+	}
+	return options, nil
 }
 
 // exportTo exports into one folder.

@@ -50,7 +50,7 @@ func (a *app) beginRun(ctx context.Context, kind, target, file string, options a
 	if a.target != "" && a.target != absolute {
 		return nil, &usageError{text: "the run works on " + a.target + ", which its command line does not name from here", hint: "resume it in the folder where it was begun"}
 	}
-	args := withoutAccountKey(a.args)
+	args := storable(a.args)
 	db, err := checkpoint.Open(ctx, file, checkpoint.Options{Command: "cloudletmig " + strings.Join(args, " ")})
 	if err != nil {
 		return nil, err
@@ -80,11 +80,13 @@ func fingerprint(creds akamai.Credentials) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// withoutAccountKey leaves the account switch key out of a command line that is to be stored.
-func withoutAccountKey(args []string) []string {
+// storable leaves out of a command line what the journal is not to keep: the account switch key, and --fresh, which
+// would start a run again that is to go on.
+func storable(args []string) []string {
 	kept := make([]string, 0, len(args))
 	for i := 0; i < len(args); i++ {
 		switch name, _, joined := strings.Cut(args[i], "="); {
+		case name == "--fresh":
 		case name != "--account-key" && name != "--accountkey":
 			kept = append(kept, args[i])
 		case !joined:

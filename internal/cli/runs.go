@@ -92,7 +92,7 @@ func (a *app) withJournal(ctx context.Context, do func(context.Context, *checkpo
 	if err != nil {
 		return err
 	}
-	db, err := checkpoint.Open(ctx, file, checkpoint.Options{Command: "cloudletmig " + strings.Join(withoutAccountKey(a.args), " ")})
+	db, err := checkpoint.Open(ctx, file, checkpoint.Options{Command: "cloudletmig " + strings.Join(storable(a.args), " ")})
 	if err != nil {
 		return err
 	}

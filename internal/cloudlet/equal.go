@@ -59,14 +59,18 @@ func CompareRules(a, b json.RawMessage) (Grade, string) {
 	if leftForm == rightForm && len(left) == len(right) {
 		grade = Identical
 	}
-	var compactA, compactB []byte
+	var leftText, rightText []byte
+	var leftReader, rightReader ruleReader
 	for i := range min(len(left), len(right)) {
-		compactA, compactB = AppendCompact(compactA[:0], left[i]), AppendCompact(compactB[:0], right[i])
-		if bytes.Equal(compactA, compactB) {
+		if bytes.Equal(left[i], right[i]) {
+			continue
+		}
+		leftText, rightText = AppendCompact(leftText[:0], left[i]), AppendCompact(rightText[:0], right[i])
+		if bytes.Equal(leftText, rightText) {
 			continue
 		}
 		grade = Equal
-		l, r := readRule(left[i]), readRule(right[i])
+		l, r := leftReader.rule(left[i]), rightReader.rule(right[i])
 		if p := part(&l, &r); p != nil {
 			return Different, p.under(strconv.Itoa(i)).String() + counts(left, right)
 		}
@@ -95,8 +99,9 @@ func CanonicalHash(rules json.RawMessage) (string, error) {
 	}
 	sum := sha256.New()
 	var canonical []byte
+	var reader ruleReader
 	for _, text := range texts {
-		rule := readRule(text)
+		rule := reader.rule(text)
 		canonical = rule.append(canonical[:0])
 		sum.Write(canonical)
 	}
@@ -118,7 +123,7 @@ func splitRules(doc []byte) (rules [][]byte, form byte, err error) {
 		return nil, form, nil
 	}
 	if form != '[' {
-		return nil, 0, fmt.Errorf("not an array of match rules: %s", shorten(doc, 0))
+		return nil, 0, fmt.Errorf("not an array of match rules: %s", shorten(doc, 0, valueRoom))
 	}
 	for s := (scanner{src: doc, at: 1}); s.next(']'); {
 		start := s.at
@@ -225,56 +230,72 @@ type node struct {
 	kids []node // elements in order, or members sorted by name
 }
 
-// readRule reads a rule, which must be valid JSON.
-func readRule(rule []byte) node {
-	s := scanner{src: rule}
-	p := elsewhere
-	if rule[0] == '{' {
-		p = ruleObject
-	}
-	return s.node(p)
+// ruleReader reads one rule after another into the same memory.
+type ruleReader struct {
+	scanner
+	open []node // the kids read so far of the values that are being read
+	done []node // the kids of those that are read
 }
 
-func (s *scanner) node(p place) node {
-	start := s.at
-	n := node{kind: s.src[start]}
+// rule reads a rule, which must be valid JSON. What it returned before is overwritten.
+func (r *ruleReader) rule(text []byte) node {
+	r.scanner = scanner{src: text}
+	r.open, r.done = r.open[:0], r.done[:0]
+	if text[0] == '{' {
+		return r.node(ruleObject)
+	}
+	return r.node(elsewhere)
+}
+
+func (r *ruleReader) node(p place) node {
+	start, first := r.at, len(r.open)
+	n := node{kind: r.src[start]}
 	switch n.kind {
 	case '{':
-		n.kids = s.members(p)
+		r.members(p)
+		n.kids = r.close(first)
 	case '[':
-		s.at++
-		for s.next(']') {
-			n.kids = append(n.kids, s.node(p.element()))
+		for r.at++; r.next(']'); {
+			element := r.node(p.element())
+			r.open = append(r.open, element)
 		}
+		n.kids = r.close(first)
 	case '"':
-		s.text()
-		n.text = exactText(s.src[start+1 : s.at-1])
+		r.text()
+		n.text = exactText(r.src[start+1 : r.at-1])
 	case 't', 'f', 'n':
-		s.value()
+		r.value()
 	default:
-		s.number()
-		n.kind, n.text = '0', exactNumber(s.src[start:s.at])
+		r.number()
+		n.kind, n.text = '0', exactNumber(r.src[start:r.at])
 	}
-	n.raw = s.src[start:s.at]
+	n.raw = r.src[start:r.at]
 	return n
 }
 
+// close takes the open kids from first on.
+func (r *ruleReader) close(first int) []node {
+	start := len(r.done)
+	r.done = append(r.done, r.open[first:]...) // kids that stay in the memory before it grew are not written to again
+	r.open = r.open[:first]
+	return r.done[start:len(r.done):len(r.done)]
+}
+
 // members reads an object: sorted by name, those of one name in their order, without the absent ones.
-func (s *scanner) members(p place) []node {
-	var all []node
-	s.at++
-	for s.next('}') {
-		start := s.at
-		s.key()
-		end := start + textLength(s.src[start:])
-		name := exactText(s.src[start+1 : end-1])
-		m := s.node(p.member(string(name)))
+func (r *ruleReader) members(p place) {
+	first := len(r.open)
+	for r.at++; r.next('}'); {
+		start := r.at
+		r.key()
+		name := exactText(r.src[start+1 : start+textLength(r.src[start:])-1])
+		m := r.node(p.member(string(name)))
 		m.name = name
 		if m.kind == '"' && (string(m.text) == "true" || string(m.text) == "false") && p.boolean(string(name)) {
 			m.kind, m.text = m.text[0], nil
 		}
-		all = append(all, m)
+		r.open = append(r.open, m)
 	}
+	all := r.open[first:]
 	slices.SortStableFunc(all, func(a, b node) int { return bytes.Compare(a.name, b.name) })
 	kept := all[:0]
 	for start, end := 0, 0; start < len(all); start = end {
@@ -285,7 +306,7 @@ func (s *scanner) members(p place) []node {
 			kept = append(kept, all[start:end]...)
 		}
 	}
-	return kept
+	r.open = r.open[:first+len(kept)]
 }
 
 // append appends a text that is the same for equal values and for no others.
@@ -452,25 +473,29 @@ func (p *parting) String() string {
 	for same < min(len(left), len(right)) && left[same] == right[same] {
 		same++
 	}
-	return fmt.Sprintf("%s: %s against %s%s", oneLine(p.pointer), shorten(left, same), shorten(right, same), p.note)
+	pointer := shorten([]byte(p.pointer), 0, 4*valueRoom)
+	return pointer + ": " + shorten(left, same, valueRoom) + " against " + shorten(right, same, valueRoom) + p.note
 }
 
-// shorten shows up to 60 bytes of a value, among them those at the index at.
-func shorten(value []byte, at int) string {
-	const room, before = 60, 20
+const valueRoom = 60
+
+// shorten shows about as many bytes of a value as there is room for, among them those at the index at.
+func shorten(value []byte, at, room int) string {
 	if len(value) == 0 {
 		return "nothing"
 	}
 	start := 0
-	if len(value) > room && at > before {
+	if before := room / 3; len(value) > room && at > before {
 		start = min(at-before, len(value)-room)
 	}
 	end := min(start+room, len(value))
-	for start > 0 && !utf8.RuneStart(value[start]) {
-		start--
-	}
-	for end < len(value) && !utf8.RuneStart(value[end]) {
-		end++
+	for range utf8.UTFMax - 1 { // cut between characters
+		if start > 0 && !utf8.RuneStart(value[start]) {
+			start--
+		}
+		if end < len(value) && !utf8.RuneStart(value[end]) {
+			end++
+		}
 	}
 	text := oneLine(string(value[start:end]))
 	if start > 0 {
@@ -503,16 +528,14 @@ func part(a, b *node) *parting {
 
 // partTails is for arrays that are equal as far as both go.
 func partTails[E any](a, b []E, raw func(E) []byte) *parting {
-	var p parting
+	end := strconv.Itoa(min(len(a), len(b)))
 	switch {
 	case len(a) > len(b):
-		p.left = raw(a[len(b)])
+		return (&parting{left: raw(a[len(b)])}).under(end)
 	case len(a) < len(b):
-		p.right = raw(b[len(a)])
-	default:
-		return nil
+		return (&parting{right: raw(b[len(a)])}).under(end)
 	}
-	return p.under(strconv.Itoa(min(len(a), len(b))))
+	return nil
 }
 
 func partMembers(a, b []node) *parting {
@@ -529,7 +552,7 @@ func partMembers(a, b []node) *parting {
 		}
 		if p != nil {
 			if repeated(a, name) || repeated(b, name) {
-				p.note = " (the object has " + strconv.Quote(string(name)) + " more than once)"
+				p.note = " (a name given more than once)"
 			}
 			return p.under(string(name))
 		}

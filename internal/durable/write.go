@@ -27,7 +27,12 @@ func (f *Folder) Write(name string, fill func(io.Writer) error) (size int64, sum
 	if IsTemp(name) {
 		return 0, sum, fmt.Errorf("write %q: names that begin with %s are taken: %w", name, tempPrefix, fs.ErrInvalid)
 	}
-	temp, file, err := f.createTemp(name)
+	dir, err := f.parent(name)
+	if err != nil {
+		return 0, sum, fmt.Errorf("write %s: %w", name, err)
+	}
+	defer func() { _ = dir.Close() }() // nothing is written through it
+	temp, file, err := f.createTemp(dir, name)
 	if err != nil {
 		return 0, sum, fmt.Errorf("write %s: %w", name, err)
 	}
@@ -37,7 +42,7 @@ func (f *Folder) Write(name string, fill func(io.Writer) error) (size int64, sum
 			return
 		}
 		_ = file.Close() // a second close does no harm
-		if rm := f.root.Remove(temp); rm != nil {
+		if rm := dir.Remove(temp); rm != nil {
 			err = errors.Join(err, fmt.Errorf("remove %s: %w", temp, rm))
 		}
 	}()
@@ -45,7 +50,7 @@ func (f *Folder) Write(name string, fill func(io.Writer) error) (size int64, sum
 	if err := f.fillBlocks(b, fill); err != nil {
 		return 0, sum, fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := f.finish(name, temp, file); err != nil {
+	if err := f.finish(dir, name, temp, file); err != nil {
 		return 0, sum, fmt.Errorf("write %s: %w", name, err)
 	}
 	renamed = true
@@ -61,29 +66,33 @@ func (f *Folder) WriteFile(name string, data []byte) error {
 	return err
 }
 
-// createTemp opens a new file in the folder that name is to be in, and makes that folder where it is missing.
-func (f *Folder) createTemp(name string) (string, *os.File, error) {
-	made := false
+// parent opens the folder that name is to be in, and makes it where it is missing. Opening it once is cheaper than
+// finding the way to it again for every step of a write.
+func (f *Folder) parent(name string) (*os.Root, error) {
+	at := path.Dir(name)
+	dir, err := f.root.OpenRoot(at)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	if err := f.fault(OpMkdir, at); err != nil {
+		return nil, err
+	}
+	if err := f.root.MkdirAll(at, f.dir); err != nil {
+		return nil, err
+	}
+	return f.root.OpenRoot(at)
+}
+
+// createTemp opens a new file in dir, in which name is to be.
+func (f *Folder) createTemp(dir *os.Root, name string) (string, *os.File, error) {
 	for {
-		temp := path.Join(path.Dir(name), tempPrefix+strconv.FormatUint(rand.Uint64(), 36))
+		temp := tempPrefix + strconv.FormatUint(rand.Uint64(), 36)
 		if err := f.fault(OpCreate, name); err != nil {
 			return "", nil, err
 		}
-		file, err := f.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.file)
-		switch {
-		case err == nil:
-			return temp, file, nil
-		case errors.Is(err, fs.ErrExist): // another writer took the name
-		case errors.Is(err, fs.ErrNotExist) && !made:
-			made = true
-			if err := f.fault(OpMkdir, path.Dir(name)); err != nil {
-				return "", nil, err
-			}
-			if err := f.root.MkdirAll(path.Dir(name), f.dir); err != nil {
-				return "", nil, err
-			}
-		default:
-			return "", nil, err
+		file, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.file)
+		if !errors.Is(err, fs.ErrExist) { // another writer may have taken the name
+			return temp, file, err
 		}
 	}
 }
@@ -104,7 +113,7 @@ func (f *Folder) fillBlocks(b *block, fill func(io.Writer) error) error {
 	return w.Flush()
 }
 
-func (f *Folder) finish(name, temp string, file *os.File) error {
+func (f *Folder) finish(dir *os.Root, name, temp string, file *os.File) error {
 	if err := f.fault(OpSync, name); err != nil {
 		return err
 	}
@@ -120,7 +129,7 @@ func (f *Folder) finish(name, temp string, file *os.File) error {
 	if err := f.fault(OpRename, name); err != nil {
 		return err
 	}
-	return f.root.Rename(temp, name)
+	return dir.Rename(temp, path.Base(name))
 }
 
 // block is the file under the buffer: it hashes and counts what goes through.

@@ -132,7 +132,7 @@ func (r *run) failures() int {
 func (r *run) work(ctx context.Context) {
 	for {
 		item, ok := r.queue.take()
-		if !ok {
+		if !ok || ctx.Err() != nil {
 			return
 		}
 		t := &Task{key: item.Key, journal: r.Journal}

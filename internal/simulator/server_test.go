@@ -167,41 +167,48 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestEveryReadIsSoundJSON(t *testing.T) {
 	t.Parallel()
-	a := start(t, simulator.Options{Account: simulator.Generate(simulator.GenerateOptions{Hostile: true})})
+	account := simulator.Generate(simulator.GenerateOptions{Hostile: true})
+	a := start(t, simulator.Options{Account: account})
 	for _, path := range []string{
 		v2 + "/cloudlet-info", v2 + "/cloudlet-info/0", v2 + "/group-info", v2 + "/group-info/1234", v2 + "/properties", v3 + "/cloudlet-info",
-		v2 + "/origins", v2 + "/origins?type=alb", v2 + "/origins/currentActivations", v2 + "/origins/alb_origin_1",
+		v2 + "/policies?includeDeleted=true&pageSize=1000", v3 + "/policies?size=1000", v2 + "/origins", v2 + "/origins?type=alb", v2 + "/origins/currentActivations", v2 + "/origins/alb_origin_1",
 		v2 + "/origins/alb_origin_1/versions", v2 + "/origins/alb_origin_1/versions/3", v2 + "/origins/alb_origin_1/activations",
 	} {
 		a.get(path)
 	}
 	types := map[string]bool{}
-	for _, one := range []struct{ base, list string }{{v2, "/policies?includeDeleted=true&pageSize=1000"}, {v3, "/policies?size=1000"}} {
-		policies := a.get(one.base + one.list)
-		path := []any{}
-		if one.base == v3 {
-			path = append(path, "content")
+	for _, p := range account.Policies() {
+		base := v2
+		if p.Shared {
+			base = v3
 		}
-		for i := range size(t, policies, path...) {
-			id := strings.TrimSuffix(str(t, policies, append(slices.Clone(path), i, "policyId")...), "<nil>") +
-				strings.TrimSuffix(str(t, policies, append(slices.Clone(path), i, "id")...), "<nil>")
-			types[one.base+str(t, policies, append(slices.Clone(path), i, "cloudletCode")...)+
-				str(t, policies, append(slices.Clone(path), i, "cloudletType")...)] = true
-			base := one.base + "/policies/" + id
-			a.get(base)
-			a.get(base + "/activations")
-			a.get(base + "/properties")
-			versions := a.get(base + "/versions")
-			for j := range size(t, versions, path...) {
-				number := str(t, versions, append(slices.Clone(path), j, "version")...)
-				got := a.get(base + "/versions/" + number)
-				if str(t, got, "version") != number {
-					t.Errorf("%s: version %s is %s", base, number, str(t, got, "version"))
-				}
+		types[base+p.Type] = true
+		base = fmt.Sprintf("%s/policies/%d", base, p.ID)
+		a.get(base)
+		a.get(base + "/activations")
+		a.get(base + "/properties")
+		a.get(base + "/versions")
+		for _, n := range slices.Concat(p.Versions, p.Hidden) {
+			got := a.get(fmt.Sprintf("%s/versions/%d", base, n))
+			want, err := account.VersionText(p.ID, n)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("version %d of policy %d is not its text: %v", n, p.ID, err)
+			}
+			if text := compacted(t, got); text != string(got) {
+				t.Errorf("version %d of policy %d has white space between tokens", n, p.ID)
 			}
 		}
 	}
 	if len(types) != 17 {
 		t.Errorf("%d cloudlet types, want 11 of v2 and 6 of v3: %v", len(types), types)
 	}
+}
+
+func compacted(t testing.TB, text []byte) string {
+	t.Helper()
+	var flat bytes.Buffer
+	if err := json.Compact(&flat, text); err != nil {
+		t.Fatal(err)
+	}
+	return flat.String()
 }

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"cloudletmig/internal/checkpoint"
+)
+
+// TestScript runs the scripts of testdata/script: the program as its users see it. Beside the commands that testscript
+// has there are
+//
+//	exits CODE PROGRAM ARGS...        runs it, demands the exit code, and the rules for errors that checkEnd states
+//	simulate [FLAGS]                  starts a simulator; sets EDGERC, CA and HOST, and makes them the defaults
+//	sim CHANGE...                     changes the simulator or its account (simulate_test.go)
+//	requests N REGEXP                 demands so many requests since the last "sim forget"; + is at least one
+//	json FILE PATH... [= V|~ RE|# N]  looks into a JSON document: there, equal, matching, or that long
+//	jsonenv NAME FILE PATH...         sets a variable to a value of a JSON document
+//	served DIR                        demands of a snapshot every version of the simulator's account, and no other
+//	same DIR DIR                      demands the same files in two snapshots, byte for byte
+//	values DIR DIR                    demands the same JSON values, spelt the same, in files that are not the same
+//	flip FILE [OFFSET]                flips one bit
+//	perm MODE FILE                    demands a file's permissions
+//	hold JOURNAL, release             locks a journal as another process would
+func TestScript(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setup,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits, "simulate": simulate, "sim": sim, "requests": requests,
+			"json": jsonCommand, "jsonenv": jsonenv, "served": served, "same": same, "values": values,
+			"flip": flip, "perm": perm, "hold": hold, "release": release,
+		},
+	})
+}
+
+// setup gives a script a home of its own, and nothing of the environment of whoever runs the tests.
+func setup(env *testscript.Env) error {
+	home := filepath.Join(env.WorkDir, "home")
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	env.Setenv("HOME", home)
+	env.Setenv("TZ", "UTC")
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector otherwise sleeps for a second at each exit
+	w := new(world)
+	env.Values[worldKey{}] = w
+	env.Defer(w.close)
+	return nil
+}
+
+// exits runs a program and demands its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, not %d", got, want)
+	}
+	if err := checkEnd(got, ts.ReadFile("stderr")); err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if secret := worldOf(ts).leaked(ts.ReadFile("stdout") + ts.ReadFile("stderr")); secret != "" {
+		ts.Fatalf("the output shows the %s", secret)
+	}
+}
+
+// checkEnd holds what a command says at its end against its exit code: what failed says so in exactly one line, and in
+// at most one more what to do. Differences that were looked for (4) are no error.
+func checkEnd(exit int, stderr string) error {
+	failures, hints := 0, 0
+	for line := range strings.Lines(stderr) {
+		if strings.HasPrefix(line, "cloudletmig: error: ") {
+			failures++
+		}
+		if strings.HasPrefix(line, "cloudletmig: hint: ") {
+			hints++
+		}
+	}
+	wanted := 1
+	if exit == 0 || exit == 4 {
+		wanted = 0
+	}
+	switch {
+	case failures != wanted:
+		return fmt.Errorf("%d lines of error with exit code %d", failures, exit)
+	case hints > failures:
+		return fmt.Errorf("%d hints for %d errors", hints, failures)
+	case strings.Contains(stderr, "panic:") || strings.Contains(stderr, "goroutine "):
+		return errors.New("it panicked")
+	}
+	return nil
+}
+
+// flip flips the lowest bit of one byte of a file: the middle one unless told otherwise.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: flip FILE [OFFSET]")
+	}
+	file := ts.MkAbs(args[0])
+	text, err := os.ReadFile(file)
+	ts.Check(err)
+	at := len(text) / 2
+	if len(args) == 2 {
+		at, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	if at < 0 {
+		at += len(text)
+	}
+	text[at] ^= 1
+	ts.Check(os.WriteFile(file, text, 0o600))
+}
+
+func perm(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: perm MODE FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s has mode %s, not %s", args[1], got, args[0])
+	}
+}
+
+// hold opens a journal in the process of the tests, which locks it against the program's.
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hold JOURNAL")
+	}
+	w := worldOf(ts)
+	db, err := checkpoint.Open(w.ctx(), ts.MkAbs(args[0]), checkpoint.Options{Command: "cloudletmig elsewhere"})
+	ts.Check(err)
+	w.held = append(w.held, db)
+}
+
+func release(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(worldOf(ts).release())
+}
+
+// requests counts what the simulator answered: each is "METHOD PATH?QUERY STATUS".
+func requests(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: requests N|+ REGEXP")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	var found []string
+	for _, line := range worldOf(ts).requests() {
+		if pattern.MatchString(line) {
+			found = append(found, line)
+		}
+	}
+	if args[0] == "+" && len(found) > 0 || args[0] == strconv.Itoa(len(found)) {
+		return
+	}
+	ts.Fatalf("%d requests, not %s:\n%s", len(found), args[0], strings.Join(found, "\n"))
+}
