@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -122,6 +123,11 @@ func (a *app) exportTo(ctx context.Context, dir, base string, options export.Opt
 	if err := a.checkTarget(dir, a.checkpointFor(dir)); err != nil {
 		return err
 	}
+	from, err := openBase(base, creds)
+	if err != nil {
+		return err
+	}
+	defer from.close()
 	r, err := a.beginRun(ctx, "export", dir, a.checkpointFor(dir), options, creds)
 	if err != nil {
 		return err
@@ -129,7 +135,7 @@ func (a *app) exportTo(ctx context.Context, dir, base string, options export.Opt
 	err = r.claim(dir)
 	var result export.Result
 	if err == nil {
-		result, err = a.runExport(ctx, client, creds, r, exportPlan{dir: dir, base: base, options: options})
+		result, err = a.runExport(ctx, client, creds, r, exportPlan{dir: dir, base: from, options: options})
 	}
 	a.document = exportDocument(dir, result, client.Stats())
 	err = r.end(ctx, err, a.document)
@@ -138,31 +144,53 @@ func (a *app) exportTo(ctx context.Context, dir, base string, options export.Opt
 
 // exportPlan is what one run of export does.
 type exportPlan struct {
-	dir, base string
-	options   export.Options
+	dir     string
+	base    base
+	options export.Options
+}
+
+// base is the snapshot that an export is based on, or none.
+type base struct{ *snapshot.Snapshot }
+
+func (b base) close() {
+	if b.Snapshot != nil {
+		_ = b.Close() // it was only read
+	}
+}
+
+// openBase opens the snapshot that --base names; the zero base where it names none.
+func openBase(dir string, creds akamai.Credentials) (base, error) {
+	if dir == "" {
+		return base{}, nil
+	}
+	s, err := snapshot.Open(dir)
+	if err != nil {
+		return base{}, &usageError{text: "--base: " + err.Error(), hint: "name the folder of a snapshot"}
+	}
+	b := base{s}
+	if m := s.Manifest; m.Host != creds.Host || m.Account != accountHash(creds) {
+		b.close()
+		return base{}, &usageError{text: fmt.Sprintf("--base %s is a snapshot of another account (host %s)", dir, m.Host)}
+	}
+	return b, nil
 }
 
 func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai.Credentials, r *run, plan exportPlan) (result export.Result, err error) {
 	folder, err := durable.Create(plan.dir)
 	if err != nil {
-		return result, &usageError{text: err.Error(), hint: "name a folder that can be written"}
+		return result, unwritable(err)
 	}
-	defer func() { err = errors.Join(err, folder.Close()) }()
+	defer func() {
+		if exitOf(err) == exitUsage && !r.resumed { // nothing of what was asked for is there: leave nothing behind
+			err = errors.Join(err, snapshot.Clear(folder))
+			_ = os.Remove(plan.dir) // unless it holds something else
+		}
+		err = errors.Join(err, folder.Close())
+	}()
 	e := export.Export{
 		Source: client, Store: snapshot.NewWriter(folder, plan.options.Format == export.Pretty),
 		Pool:    job.Pool{Workers: a.global.Workers, Writers: max(a.global.Workers, 4), Journal: r.journal},
-		Options: plan.options, Log: a.log, Now: time.Now,
-	}
-	if plan.base != "" {
-		base, err := snapshot.Open(plan.base)
-		if err != nil {
-			return result, &usageError{text: "--base: " + err.Error(), hint: "name the folder of a complete snapshot"}
-		}
-		defer base.Close()
-		if base.Manifest.Host != creds.Host || base.Manifest.Account != accountHash(creds) {
-			return result, &usageError{text: fmt.Sprintf("--base %s is a snapshot of another account (host %s)", plan.base, base.Manifest.Host)}
-		}
-		e.Base = base
+		Base: plan.base.Snapshot, Options: plan.options, Log: a.log, Now: time.Now,
 	}
 	progress := a.showProgress("export", slowed(client))
 	e.Pool.Watch = progress.Watch
@@ -212,10 +240,11 @@ func (a *app) exportSummary(dir string, r export.Result, s akamai.Stats, begun t
 	}
 	summary := report.Summary{Headline: "Exported to " + dir, Facts: []report.Fact{
 		{Name: "policies", Value: report.Number(m.Counts.Policies)},
-		{Name: "versions", Value: fmt.Sprintf("%s (%s fetched, %s kept from an earlier run, %s from the base)", report.Number(m.Counts.Versions),
-			report.Number(r.Fetched), report.Number(r.Kept), report.Number(r.Taken))},
+		{Name: "versions", Value: report.Number(m.Counts.Versions)},
 		{Name: "rules", Value: report.Number(m.Counts.Rules)},
 		{Name: "origins", Value: fmt.Sprintf("%d with %s load-balancing versions", m.Counts.Origins, report.Number(m.Counts.OriginVersions))},
+		{Name: "of all versions", Value: fmt.Sprintf("%s fetched, %s kept from an earlier run, %s from the base",
+			report.Number(r.Fetched), report.Number(r.Kept), report.Number(r.Taken))},
 		{Name: "files", Value: report.Number(m.Counts.Files) + ", " + report.Bytes(m.Counts.Bytes)},
 		{Name: "requests", Value: fmt.Sprintf("%s, %s retries", report.Number(s.Requests), report.Number(s.Retries))},
 		{Name: "waited for limits", Value: report.Duration(s.Waited)},

@@ -32,17 +32,18 @@ func (a *app) exportInto(ctx context.Context, o exportOptions, options export.Op
 	defer client.Close()
 	parent := o.Into
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return &usageError{text: err.Error(), hint: "name a folder that can be written"}
+		return unwritable(err)
 	}
 	journal := cmp.Or(a.global.Checkpoint, filepath.Join(parent, ".checkpoint.db"))
 	r, err := a.beginRun(ctx, "export", parent, journal, options, creds)
 	if err != nil {
 		return err
 	}
-	dir, base, err := r.place(parent, o.Base, creds)
+	dir, from, err := r.place(parent, o.Base, creds)
 	var result export.Result
 	if err == nil {
-		result, err = a.runExport(ctx, client, creds, r, exportPlan{dir: dir, base: base, options: options})
+		defer from.close()
+		result, err = a.runExport(ctx, client, creds, r, exportPlan{dir: dir, base: from, options: options})
 	}
 	if err == nil {
 		final := strings.TrimSuffix(dir, partial)
@@ -59,23 +60,26 @@ func (a *app) exportInto(ctx context.Context, o exportOptions, options export.Op
 }
 
 // place finds the folder to fill: the one of the run that is resumed, else a new one; and the snapshot to base it on.
-func (r *run) place(parent, base string, creds akamai.Credentials) (dir, from string, err error) {
+func (r *run) place(parent, named string, creds akamai.Credentials) (dir string, from base, err error) {
 	complete, unfinished, err := below(parent, creds)
 	if err != nil {
-		return "", "", err
+		return "", from, err
 	}
-	if base == "" && len(complete) > 0 {
-		base = complete[len(complete)-1]
+	if named == "" && len(complete) > 0 {
+		named = complete[len(complete)-1]
+	}
+	if from, err = openBase(named, creds); err != nil {
+		return "", from, err
 	}
 	if r.again && len(unfinished) > 0 {
 		last := unfinished[len(unfinished)-1]
-		return last, base, r.claim(last)
+		return last, from, r.claim(last)
 	}
 	name := filepath.Join(parent, r.begun.UTC().Format(timeName))
 	for second := 1; slices.Contains(complete, name); second++ {
 		name = filepath.Join(parent, r.begun.Add(time.Duration(second)*time.Second).UTC().Format(timeName))
 	}
-	return name + partial, base, nil
+	return name + partial, from, nil
 }
 
 // below lists the snapshots of this account in parent that are named after a time, oldest first, and the folders of

@@ -53,7 +53,7 @@ func (a *app) beginRun(ctx context.Context, kind, target, file string, options a
 	args := storable(a.args)
 	db, err := checkpoint.Open(ctx, file, checkpoint.Options{Command: "cloudletmig " + strings.Join(args, " ")})
 	if err != nil {
-		return nil, err
+		return nil, unwritable(err)
 	}
 	r := &run{a: a, db: db, target: absolute, begun: time.Now()}
 	known, err := db.Runs(ctx)
@@ -72,6 +72,16 @@ func (a *app) beginRun(ctx context.Context, kind, target, file string, options a
 		a.log.Info("going on with the unfinished run", "run", r.journal.ID())
 	}
 	return r, nil
+}
+
+// unwritable says of an error that a place cannot be written, if that is what it is, what to do instead.
+func unwritable(err error) error {
+	for _, reason := range []error{fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS} {
+		if errors.Is(err, reason) {
+			return &usageError{text: err.Error(), hint: "name a folder that can be written; --checkpoint FILE puts the journal elsewhere"}
+		}
+	}
+	return err
 }
 
 // fingerprint tells the accounts of runs apart.
@@ -160,6 +170,8 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	switch {
 	case err == nil:
 		state = checkpoint.Complete
+	case exitOf(err) == exitUsage: // there is nothing to go on with
+		state = checkpoint.Abandoned
 	case errors.Is(err, context.Canceled):
 		state, hint = checkpoint.Interrupted, r.howToResume()
 		err = interrupted{err}

@@ -81,13 +81,17 @@ func (a *app) simulate(ctx context.Context, o simulateOptions) (err error) {
 			fmt.Fprintf(file, "%s %s %d %d %s\n", r.Method, r.Path, r.Status, r.Bytes, r.Fault)
 		}
 	}
+	server := simulator.New(options)
+	defer server.Close()
+	_, statErr := os.Stat(o.Dir)
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return &usageError{text: "--dir: " + err.Error()}
 	}
-	server := simulator.New(options)
-	defer server.Close()
 	listener, err := simulator.Listen(ctx, server, simulator.ListenOptions{Addr: o.Listen, Dir: o.Dir, StallHandshakes: o.Stall})
 	if err != nil {
+		if statErr != nil {
+			_ = os.Remove(o.Dir) // made for nothing
+		}
 		return &usageError{text: "--listen: " + err.Error()}
 	}
 	counts := options.Account.Counts()

@@ -426,7 +426,7 @@ func clone(v any) any {
 // TestNumbersOfAnySize: neither an exponent of very many digits nor one that stands for very many digits costs more than
 // reading it.
 func TestNumbersOfAnySize(t *testing.T) {
-	const size = 200_000
+	const size = 50_000
 	nines, zeros := strings.Repeat("9", size), strings.Repeat("0", size)
 	for _, c := range []struct {
 		a, b string
@@ -442,7 +442,7 @@ func TestNumbersOfAnySize(t *testing.T) {
 		{`0.01e20`, `1e18`, cloudlet.Equal},
 		{`0.1e0001000000000000000000`, `1e999999999999999999`, cloudlet.Equal},
 		{`0.1e` + nines, `1e1` + zeros[1:] + `0`, cloudlet.Different},
-		{`1` + zeros, `1e200000`, cloudlet.Equal},
+		{`1` + zeros, `1e50000`, cloudlet.Equal},
 		{`-1e5`, `-100000.000`, cloudlet.Equal},
 		{`0e` + nines, `-0`, cloudlet.Equal},
 	} {

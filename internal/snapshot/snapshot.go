@@ -102,3 +102,6 @@ func (s *Snapshot) Below(folder string) []File {
 	}
 	return files
 }
+
+// Path is the folder that the snapshot is in.
+func (s *Snapshot) Path() string { return s.folder.Path() }

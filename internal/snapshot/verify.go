@@ -51,7 +51,7 @@ func (s *Snapshot) verify(ctx context.Context, readers int) ([]Problem, error) {
 	found := s.stated()
 	extra := map[string]bool{}
 	for path, err := range s.folder.Files() {
-		if err != nil {
+		if err != nil && !errors.Is(err, durable.ErrNotRegular) {
 			return nil, err
 		}
 		if _, ok := s.Manifest.Files[path]; !ok && path != ManifestFile {

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"iter"
 	"path"
@@ -124,7 +125,7 @@ func (w *Writer) sweep(wanted map[string]bool) error {
 		return err
 	}
 	for name, err := range w.folder.Files() {
-		if err != nil {
+		if err != nil && !errors.Is(err, durable.ErrNotRegular) {
 			return err
 		}
 		if !wanted[name] {
