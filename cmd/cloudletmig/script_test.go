@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -28,7 +29,7 @@ import (
 //	served DIR                        demands of a snapshot every version of the simulator's account, and no other
 //	same DIR DIR                      demands the same files in two snapshots, byte for byte
 //	values DIR DIR                    demands the same JSON values, spelt the same, in files that are not the same
-//	flip FILE [OFFSET]                flips one bit
+//	flip FILE [OFFSET|TEXT]           flips one bit, or one in every place where the text is
 //	perm MODE FILE                    demands a file's permissions
 //	hold JOURNAL, release             locks a journal as another process would
 func TestScript(t *testing.T) {
@@ -120,24 +121,42 @@ func checkEnd(exit int, stderr string) error {
 	return nil
 }
 
-// flip flips the lowest bit of one byte of a file: the middle one unless told otherwise.
+// flip flips the lowest bit of one byte of a file: the middle one, the one at an offset, or the last one of a text
+// wherever that is, for a database may hold it in places that count and in places that do not.
 func flip(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
-		ts.Fatalf("usage: flip FILE [OFFSET]")
+		ts.Fatalf("usage: flip FILE [OFFSET|TEXT]")
 	}
 	file := ts.MkAbs(args[0])
 	text, err := os.ReadFile(file)
 	ts.Check(err)
-	at := len(text) / 2
+	places := []int{len(text) / 2}
 	if len(args) == 2 {
-		at, err = strconv.Atoi(args[1])
-		ts.Check(err)
+		at, err := strconv.Atoi(args[1])
+		places[0] = at
+		if err != nil {
+			places = find(text, []byte(args[1]))
+		}
 	}
-	if at < 0 {
-		at += len(text)
+	if len(places) == 0 || places[0] >= len(text) {
+		ts.Fatalf("%s has no such place", args[0])
 	}
-	text[at] ^= 1
+	for _, at := range places {
+		text[at] ^= 1
+	}
 	ts.Check(os.WriteFile(file, text, 0o600))
+}
+
+// find gives the ends of all places where part is.
+func find(text, part []byte) (ends []int) {
+	for at := 0; ; {
+		i := bytes.Index(text[at:], part)
+		if i < 0 {
+			return ends
+		}
+		at += i + len(part)
+		ends = append(ends, at-1)
+	}
 }
 
 func perm(ts *testscript.TestScript, neg bool, args []string) {

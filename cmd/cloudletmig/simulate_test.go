@@ -174,6 +174,9 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	if w.listener != nil {
 		w.older = append(w.older, w.listener)
 	}
+	w.mu.Lock()
+	w.log = nil
+	w.mu.Unlock()
 	w.server = simulator.New(opt)
 	var err error
 	w.listener, err = simulator.Listen(w.ctx(), w.server, listen)

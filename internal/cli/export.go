@@ -120,8 +120,12 @@ func (a *app) exportTo(ctx context.Context, dir, base string, options export.Opt
 		return err
 	}
 	defer client.Close()
-	if err := a.checkTarget(dir, a.checkpointFor(dir)); err != nil {
+	complete, err := a.checkTarget(dir, a.checkpointFor(dir))
+	if err != nil {
 		return err
+	}
+	if complete != nil {
+		return a.settle(ctx, dir, *complete, options, creds)
 	}
 	from, err := openBase(base, creds)
 	if err != nil {
@@ -189,7 +193,7 @@ func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai
 	}()
 	e := export.Export{
 		Source: client, Store: snapshot.NewWriter(folder, plan.options.Format == export.Pretty),
-		Pool:    job.Pool{Workers: a.global.Workers, Writers: max(a.global.Workers, 4), Journal: r.journal},
+		Pool: job.Pool{Workers: a.global.Workers, Writers: max(a.global.Workers, 4), Journal: r.journal},
 		Base: plan.base.Snapshot, Options: plan.options, Log: a.log, Now: time.Now,
 	}
 	progress := a.showProgress("export", slowed(client))

@@ -17,6 +17,7 @@ import (
 	"cloudletmig/internal/akamai"
 	"cloudletmig/internal/checkpoint"
 	"cloudletmig/internal/durable"
+	"cloudletmig/internal/export"
 	"cloudletmig/internal/job"
 	"cloudletmig/internal/snapshot"
 )
@@ -106,31 +107,64 @@ func storable(args []string) []string {
 	return kept
 }
 
-// checkTarget refuses a folder that an export must not touch, as far as can be seen without the journal.
-func (a *app) checkTarget(dir, journal string) error {
+// checkTarget refuses a folder that an export must not touch, as far as can be seen without the journal. Where the
+// folder holds a complete snapshot it gives the manifest.
+func (a *app) checkTarget(dir, journal string) (*snapshot.Manifest, error) {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return nil, nil
 	case err != nil:
-		return &usageError{text: err.Error()}
+		return nil, &usageError{text: err.Error()}
 	case !info.IsDir():
-		return &usageError{text: dir + " is a file, not a folder"}
+		return nil, &usageError{text: dir + " is a file, not a folder"}
 	}
-	s, err := snapshot.Open(dir)
-	if err == nil {
+	_, noJournal := os.Stat(journal)
+	if s, err := snapshot.Open(dir); err == nil {
 		defer s.Close()
+		if s.Manifest.Complete && noJournal != nil {
+			return nil, completeAlready(dir)
+		}
 		if s.Manifest.Complete {
-			return &usageError{
-				text: dir + " holds a complete snapshot already",
-				hint: "name a new folder; with --base " + dir + " only what has changed is fetched",
-			}
+			return &s.Manifest, nil
 		}
 	}
-	if _, err := os.Stat(journal); errors.Is(err, fs.ErrNotExist) {
-		return refuseFull(dir)
+	if noJournal != nil {
+		return nil, refuseFull(dir)
 	}
-	return nil
+	return nil, nil
+}
+
+func completeAlready(dir string) error {
+	return &usageError{
+		text: dir + " holds a complete snapshot already",
+		hint: "name a new folder; with --base " + dir + " only what has changed is fetched",
+	}
+}
+
+// settle ends a run that was killed after its snapshot had become complete and before the journal said so. A complete
+// snapshot of any other run is not touched.
+func (a *app) settle(ctx context.Context, dir string, m snapshot.Manifest, options any, creds akamai.Credentials) error {
+	db, err := checkpoint.Open(ctx, a.checkpointFor(dir), checkpoint.Options{Command: "cloudletmig " + strings.Join(storable(a.args), " ")})
+	if err != nil {
+		return err
+	}
+	info, err := db.Run(ctx, m.Run)
+	if err := db.Close(); err != nil { //nolint:contextcheck // closed also when ctx has ended
+		return err
+	}
+	if m.Run == "" || err != nil || !info.Unfinished() {
+		return completeAlready(dir)
+	}
+	a.global.Fresh = false
+	r, err := a.beginRun(ctx, info.Kind, dir, a.checkpointFor(dir), options, creds)
+	if err != nil {
+		return err
+	}
+	result := export.Result{Manifest: m}
+	a.document = exportDocument(dir, result, akamai.Stats{})
+	a.log.Info("the snapshot was complete already; only the journal did not know")
+	return a.exportSummary(dir, result, akamai.Stats{}, r.begun, r.end(ctx, nil, a.document))
 }
 
 func refuseFull(dir string) error {
