@@ -7,10 +7,12 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +22,14 @@ import (
 
 	"github.com/akamai/AkamaiOPEN-edgegrid-golang/v7/pkg/edgegrid"
 	"golang.org/x/sync/errgroup"
+
+	"cloudletmig/internal/akamai"
+	"cloudletmig/internal/checkpoint"
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/durable"
+	"cloudletmig/internal/export"
+	"cloudletmig/internal/job"
+	"cloudletmig/internal/snapshot"
 )
 
 // The benchmarks run the built program, bin/cloudletmig, against a simulator in a process of its own, and print what
@@ -252,5 +262,129 @@ func BenchmarkExport(b *testing.B) {
 				b.Errorf("the export takes %.3f times the floor, bound %.2f", m, c.bound)
 			}
 		})
+	}
+}
+
+// BenchmarkMemory shows that an export's memory does not grow with the account: the largest resident set for 100, 1,000
+// and 10,000 versions of 256 KiB.
+func BenchmarkMemory(b *testing.B) {
+	const limit = 150 << 20
+	var sizes []float64
+	for _, versions := range []int{10, 100, 1000} {
+		s := serve(b, "--policies", "10", "--versions", strconv.Itoa(versions), "--rules", "256", "--rule-bytes", "1024", "--plain")
+		dir := filepath.Join(b.TempDir(), "snapshot")
+		used := s.export(b, dir)
+		b.Logf("%d versions of 256 KiB: peak %.1f MiB, %.1f s, %.1f s of CPU", 10*versions, float64(used.rss)/(1<<20), used.wall.Seconds(), used.cpu.Seconds())
+		b.ReportMetric(float64(used.rss)/(1<<20), fmt.Sprintf("MiB-at-%d", 10*versions))
+		sizes = append(sizes, float64(used.rss))
+		if used.rss > limit {
+			b.Errorf("peak %d bytes, bound %d", used.rss, limit)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	if growth := slices.Max(sizes) / slices.Min(sizes); growth > 1.20 {
+		b.Errorf("memory grows %.2f times from 100 to 10,000 versions, bound 1.20", growth)
+	}
+}
+
+// BenchmarkJournal holds the CPU time of exports that keep a journal in SQLite against that of exports that keep none on
+// disk, in this process, the simulator in another.
+func BenchmarkJournal(b *testing.B) {
+	s := serve(b, "--policies", "200", "--versions", "10", "--rules", "200", "--plain")
+	creds, _, err := akamai.LoadCredentials(akamai.CredentialOptions{
+		File: filepath.Join(s.dir, "edgerc"), FileGiven: true, Env: func(string) (string, bool) { return "", false },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	client, err := akamai.New(creds, akamai.Options{Workers: benchWorkers, CAFile: filepath.Join(s.dir, "ca.pem"), Valid: cloudlet.ValidJSON})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.Close()
+	var ratios, with, without []float64
+	for range pairs {
+		kept := cpuOf(b, func() { exportWith(b, client, openJournal(b)) })
+		bare := cpuOf(b, func() { exportWith(b, client, &job.Memory{}) })
+		with, without = append(with, kept), append(without, bare)
+		ratios = append(ratios, kept/bare)
+	}
+	b.Logf("journal: %s; %s; %s", describe("CPU ratio", ratios), describe("with s", with), describe("without s", without))
+	b.ReportMetric(median(ratios), "ratio")
+	b.ReportMetric(0, "ns/op")
+	if m := median(ratios); m > 1.10 { // a ratio below 1.10 is within the noise: it is reported, not enforced
+		b.Errorf("the journal makes an export cost %.3f times the CPU time; 1.05 is promised, 1.10 enforced", m)
+	}
+}
+
+func cpuOf(b *testing.B, do func()) float64 {
+	b.Helper()
+	spent := func() float64 {
+		var r syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(r.Utime.Nano() + r.Stime.Nano()).Seconds()
+	}
+	runtime.GC()
+	before := spent()
+	do()
+	return spent() - before
+}
+
+func openJournal(b *testing.B) job.Journal {
+	b.Helper()
+	db, err := checkpoint.Open(b.Context(), filepath.Join(b.TempDir(), "checkpoint.db"), checkpoint.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	run, _, err := db.Begin(b.Context(), checkpoint.RunInfo{Kind: "export", Target: "bench"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return run
+}
+
+func exportWith(b *testing.B, client *akamai.Client, journal job.Journal) {
+	b.Helper()
+	folder, err := durable.Create(filepath.Join(b.TempDir(), "snapshot"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = folder.Close() }()
+	e := export.Export{
+		Source: client, Store: snapshot.NewWriter(folder, true), Pool: job.Pool{Workers: benchWorkers, Journal: journal},
+		Options: export.Options{APIs: []cloudlet.API{cloudlet.V2, cloudlet.V3}, Versions: export.AllVersions, Format: export.Pretty},
+		Log:     slog.New(slog.DiscardHandler), Now: time.Now,
+	}
+	if _, err := e.Run(b.Context(), snapshot.Manifest{}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkBase shows what a nightly backup of an unchanged account costs: no request for a version.
+func BenchmarkBase(b *testing.B) {
+	s := serve(b, "--policies", "200", "--versions", "10", "--rules", "200", "--latency", "20ms")
+	base := filepath.Join(b.TempDir(), "base")
+	full := s.export(b, base)
+	s.forget(b)
+	used := s.export(b, filepath.Join(b.TempDir(), "night"), "--base", base)
+	all := s.requests(b)
+	versions := 0
+	for _, path := range all {
+		if strings.Contains(path, "/versions/") {
+			versions++
+		}
+	}
+	b.Logf("--base on an unchanged account: %d version requests of %d requests, %.1f s against %.1f s in full",
+		versions, len(all), used.wall.Seconds(), full.wall.Seconds())
+	b.ReportMetric(float64(versions), "version-requests")
+	b.ReportMetric(0, "ns/op")
+	if versions > 0 {
+		b.Errorf("%d versions were fetched again, first %v", versions, all[0])
 	}
 }

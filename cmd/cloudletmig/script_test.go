@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -31,6 +33,7 @@ import (
 //	values DIR DIR                    demands the same JSON values, spelt the same, in files that are not the same
 //	flip FILE [OFFSET|TEXT]           flips one bit, or one in every place where the text is
 //	perm MODE FILE                    demands a file's permissions
+//	await FILE                        waits until a program in the background has made a file
 //	hold JOURNAL, release             locks a journal as another process would
 func TestScript(t *testing.T) {
 	t.Parallel()
@@ -44,7 +47,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "simulate": simulate, "sim": sim, "requests": requests,
 			"json": jsonCommand, "jsonenv": jsonenv, "served": served, "same": same, "values": values,
-			"flip": flip, "perm": perm, "hold": hold, "release": release,
+			"flip": flip, "perm": perm, "hold": hold, "release": release, "await": await,
 		},
 	})
 }
@@ -167,6 +170,27 @@ func perm(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
 		ts.Fatalf("%s has mode %s, not %s", args[1], got, args[0])
+	}
+}
+
+// await waits for a file that appears whole.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await FILE")
+	}
+	ctx, cancel := context.WithTimeout(worldOf(ts).ctx(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ts.Fatalf("%s does not appear", args[0])
+		}
 	}
 }
 

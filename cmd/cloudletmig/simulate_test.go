@@ -193,6 +193,7 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 // sim changes the simulator, or its account as somebody else at the same account would:
 //
 //	stop, forget                               end it; forget the requests so far
+//	credentials PREFIX                         put its credentials into the environment, as AKAMAI_HOST and so on
 //	fault [FAULT...]                           these faults from now on, or none
 //	before N PART CHANGE...                    make a change just before the n-th request with PART is answered
 //	interrupt|kill JOURNAL                     signal the process that holds a journal, and answer nothing any more
@@ -213,6 +214,9 @@ func sim(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(wrong)
 	c := change{w: w, name: args[0], args: args[1:]}
 	switch c.name {
+	case "credentials":
+		setCredentials(ts, w.creds, c.text(0))
+		return
 	case "interrupt", "kill":
 		c.args = []string{ts.MkAbs(args[1])}
 	case "before":
@@ -234,6 +238,16 @@ func sim(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Check(c.make())
+}
+
+// setCredentials puts the simulator's credentials into the environment, under names with a prefix.
+func setCredentials(ts *testscript.TestScript, creds simulator.Credentials, prefix string) {
+	for name, value := range map[string]string{
+		"HOST": ts.Getenv("HOST"), "CLIENT_TOKEN": creds.ClientToken, "CLIENT_SECRET": creds.ClientSecret,
+		"ACCESS_TOKEN": creds.AccessToken,
+	} {
+		ts.Setenv(prefix+name, value)
+	}
 }
 
 // change is one change with its arguments. Reading them keeps the first error.

@@ -146,6 +146,9 @@ func (a *app) exportTo(ctx context.Context, dir, base string, options export.Opt
 	return a.exportSummary(dir, result, client.Stats(), r.begun, err)
 }
 
+// writers is how many files are written at a time. More write hardly faster, and each holds a document in memory.
+const writers = 8
+
 // exportPlan is what one run of export does.
 type exportPlan struct {
 	dir     string

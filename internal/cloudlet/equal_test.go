@@ -1,6 +1,7 @@
 package cloudlet_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -341,7 +342,7 @@ func TestSpellingIsForgiven(t *testing.T) {
 		if got, why := grade(t, text, spell(t, rules)); got == cloudlet.Different {
 			t.Errorf("another spelling: %s", why)
 		}
-		if got, why := grade(t, text, string(cloudlet.AppendPretty(nil, []byte(text)))); got != cloudlet.Identical {
+		if got, why := grade(t, text, string(pretty(t, []byte(text)))); got != cloudlet.Identical {
 			t.Errorf("pretty: grade %d %s", got, why)
 		}
 	})
@@ -493,4 +494,13 @@ func BenchmarkCompareRules(b *testing.B) {
 			}
 		}
 	})
+}
+
+// pretty is doc with two-space indent.
+func pretty(t interface{ Fatal(...any) }, doc []byte) []byte {
+	var b bytes.Buffer
+	if err := cloudlet.WritePretty(&b, doc); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

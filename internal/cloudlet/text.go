@@ -1,6 +1,9 @@
 package cloudlet
 
-import "bytes"
+import (
+	"bytes"
+	"io"
+)
 
 // maxDepth is how deep JSON may nest; encoding/json draws the same line.
 const maxDepth = 10000
@@ -187,11 +190,21 @@ func (s *scanner) digits() bool {
 
 const spaces = "                                                                "
 
-// AppendPretty appends doc, which must be valid JSON, with two-space indent, and nothing else changed: key order,
-// number literals and escapes stay as they are. It ends without a line break.
-func AppendPretty(dst, doc []byte) []byte {
+// prettyBuffer is how much is handed on at a time.
+const prettyBuffer = 32 << 10
+
+// WritePretty writes doc, which must be valid JSON, with two-space indent, and nothing else changed: key order, number
+// literals and escapes stay as they are. It ends without a line break, and holds no copy of doc.
+func WritePretty(to io.Writer, doc []byte) error {
+	dst := make([]byte, 0, prettyBuffer+len(spaces))
 	depth := 0
 	for i := 0; i < len(doc); i++ {
+		if len(dst) >= prettyBuffer {
+			if _, err := to.Write(dst); err != nil {
+				return err
+			}
+			dst = dst[:0]
+		}
 		switch c := doc[i]; c {
 		case ' ', '\n', '\t', '\r':
 		case '"':
@@ -220,7 +233,8 @@ func AppendPretty(dst, doc []byte) []byte {
 			dst = append(dst, c)
 		}
 	}
-	return dst
+	_, err := to.Write(dst)
+	return err
 }
 
 func appendBreak(dst []byte, depth int) []byte {

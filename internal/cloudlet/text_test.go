@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -40,8 +41,12 @@ func FuzzText(f *testing.F) {
 		if err := json.Indent(&pretty, doc, "", "  "); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := cloudlet.AppendPretty(nil, doc), bytes.TrimSpace(pretty.Bytes()); !bytes.Equal(got, want) {
-			t.Errorf("AppendPretty(%q) = %q, json.Indent says %q", doc, got, want)
+		var got bytes.Buffer
+		if err := cloudlet.WritePretty(&got, doc); err != nil {
+			t.Fatal(err)
+		}
+		if want := bytes.TrimSpace(pretty.Bytes()); !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("WritePretty(%q) writes %q, json.Indent says %q", doc, got.Bytes(), want)
 		}
 		if err := json.Compact(&compact, doc); err != nil {
 			t.Fatal(err)
@@ -51,6 +56,20 @@ func FuzzText(f *testing.F) {
 		}
 		cloudlet.CountRules(doc) // must not panic
 	})
+}
+
+func TestPrettyInPieces(t *testing.T) {
+	doc := version(1000)
+	var got, want bytes.Buffer
+	if err := cloudlet.WritePretty(&got, doc); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Indent(&want, doc, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want.Bytes()) {
+		t.Error("a long document is written otherwise than json.Indent does")
+	}
 }
 
 func TestCountRules(t *testing.T) {
@@ -92,7 +111,7 @@ func BenchmarkText(b *testing.B) {
 		"json.Valid":    func() { json.Valid(doc) },
 		"ValidJSON":     func() { cloudlet.ValidJSON(doc) },
 		"json.Indent":   func() { w := bytes.NewBuffer(buf[:0]); _ = json.Indent(w, doc, "", "  ") },
-		"AppendPretty":  func() { cloudlet.AppendPretty(buf[:0], doc) },
+		"WritePretty":   func() { _ = cloudlet.WritePretty(io.Discard, doc) },
 		"AppendCompact": func() { cloudlet.AppendCompact(buf[:0], doc) },
 		"CountRules":    func() { cloudlet.CountRules(doc) },
 	} {

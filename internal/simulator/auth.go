@@ -48,11 +48,17 @@ func newGuard(opt Options) *guard {
 	return g
 }
 
-// SetHost sets the host and port that callers must sign for, which a listener knows only once it listens.
-func (s *Server) SetHost(host string) {
-	s.guard.mu.Lock()
-	defer s.guard.mu.Unlock()
-	s.guard.cred.Host = host
+// host sets the host and port that callers must sign for, makes tokens where there are none, and gives them all.
+func (g *guard) host(host string) Credentials {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.cred.ClientToken == "" {
+		key := g.cred.AccountKey
+		g.cred = NewCredentials()
+		g.cred.AccountKey = key
+	}
+	g.cred.Host = host
+	return g.cred
 }
 
 // check refuses a call that is not signed as the credentials demand.
@@ -121,7 +127,7 @@ func (g *guard) seen(nonce string, now time.Time) bool {
 	if _, used := g.nonces[nonce]; used {
 		return true
 	}
-	g.nonces[nonce] = now.Add(2*g.skew + time.Second)
+	g.nonces[strings.Clone(nonce)] = now.Add(2*g.skew + time.Second)
 	return false
 }
 

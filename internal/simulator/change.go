@@ -2,9 +2,7 @@ package simulator
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 )
 
 // The methods in this file change an account from outside, as somebody else at the same account would: at once, without
@@ -238,65 +236,6 @@ func (a *Account) Deactivate(id int64, network string) error {
 	})
 }
 
-// AddProperty adds a property that is active on both networks and, there, refers to v2 policies.
-func (a *Account) AddProperty(name string, group int64, policies ...int64) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var names [][]byte
-	for _, id := range policies {
-		p := a.legacy.byID[id]
-		if p == nil {
-			return fmt.Errorf("add property %s: no legacy policy %d", name, id)
-		}
-		names = append(names, quote(p.name))
-	}
-	doc := new(generator).propertyDoc(name, group, names)
-	a.properties = a.properties.copied().set(name, doc)
-	for _, id := range policies {
-		held := a.hold(a.legacy.byID[id])
-		held.properties = held.properties.copied().set(name, doc)
-	}
-	return nil
-}
-
-// AddOrigin adds a load balancing origin without versions.
-func (a *Account) AddOrigin(id, description string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.addOrigin(id, balancing, "", quote(description))
-}
-
-// AddOriginVersion adds a load balancing version from a JSON object and gives its number.
-func (a *Account) AddOriginVersion(id, text string) (int64, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	o := a.origin(id)
-	if o == nil {
-		return 0, fmt.Errorf("add version of origin %q: not in the account", id)
-	}
-	body, err := parseObject([]byte(text))
-	if err != nil {
-		return 0, fmt.Errorf("add version of origin %q: %w", id, err)
-	}
-	return a.addOriginVersion(o, body).number, nil
-}
-
-// ActivateOrigin makes a load balancing version active on a network at once.
-func (a *Account) ActivateOrigin(id string, number int64, network string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	o := a.origin(id)
-	if o == nil || o.version(number) == nil {
-		return fmt.Errorf("activate origin %q version %d: not in the account", id, number)
-	}
-	v := o.version(number)
-	v.doc = v.doc.copied().set("immutable", []byte("true"))
-	network = strings.ToUpper(network)
-	o.rows = append([]object{newOriginRow(o, number, network, "pending", a.user, a.clock())}, o.rows...)
-	o.finish(number, network, "")
-	return nil
-}
-
 func (a *Account) changePolicy(id int64, do func(p *policy) error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -318,68 +257,4 @@ func (a *Account) change(id, number int64, do func(p *policy, v *version) error)
 		}
 		return do(p, v)
 	})
-}
-
-// PolicyInfo is what an account holds of one policy.
-type PolicyInfo struct {
-	ID       int64
-	Shared   bool
-	Name     string
-	Type     string
-	Group    int64
-	Deleted  bool
-	Versions []int64 // ascending, without deleted ones
-	Hidden   []int64 // deleted versions, ascending
-}
-
-// Policies lists all policies, v2 before v3, by ascending id, deleted ones too.
-func (a *Account) Policies() []PolicyInfo {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	var all []PolicyInfo
-	for _, p := range slices.Concat(a.legacy.list, a.shared.list) {
-		info := PolicyInfo{ID: p.id, Shared: p.shared, Name: p.name, Type: p.code, Group: p.group, Deleted: p.deleted}
-		for _, v := range p.versions {
-			if v.deleted {
-				info.Hidden = append(info.Hidden, v.number)
-			} else {
-				info.Versions = append(info.Versions, v.number)
-			}
-		}
-		all = append(all, info)
-	}
-	return all
-}
-
-// Origins lists the ids of all origins in the order in which the API lists them.
-func (a *Account) Origins() []string {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	ids := make([]string, len(a.origins))
-	for i, o := range a.origins {
-		ids[i] = o.id
-	}
-	return ids
-}
-
-// VersionText is the version as the API would answer it now.
-func (a *Account) VersionText(id, number int64) ([]byte, error) {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	p, err := a.find(id)
-	if err != nil {
-		return nil, err
-	}
-	v := p.version(number)
-	if v == nil {
-		return nil, fmt.Errorf("find version %d of policy %d: not in the account", number, id)
-	}
-	return a.renderVersion(p, v, false).joined(), nil
-}
-
-// SetClock replaces the clock by which changes from outside are dated. New sets it to its Options.Clock.
-func (a *Account) SetClock(now func() time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.clock = now
 }

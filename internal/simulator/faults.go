@@ -12,7 +12,7 @@ import (
 // FaultKind names a fault in the words of the command line.
 type FaultKind string
 
-// The faults. All but the first two let the operation take effect or not as their comment says.
+// The faults, and whether the operation takes effect all the same.
 const (
 	FaultNone        FaultKind = ""
 	FaultLatency     FaultKind = "latency"      // wait for Delay plus up to Jitter, then go on; adds to any other fault
@@ -225,6 +225,8 @@ func (f Fault) advice(now time.Time) http.Header {
 		return http.Header{"Retry-After": {strconv.Itoa(seconds)}}
 	case AdviseNothing:
 		return nil
+	case AdviseNext:
+		fallthrough
 	default:
 		return http.Header{"X-Ratelimit-Next": {isoTime(now.Add(f.Delay))}, "X-Ratelimit-Remaining": {"0"}}
 	}

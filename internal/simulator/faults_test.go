@@ -22,7 +22,11 @@ func faulty(t *testing.T, fault simulator.Fault) (*api, func() []simulator.Reque
 		Account: empty(), Faults: []simulator.Fault{fault},
 		Access: func(r simulator.Request) { mu.Lock(); defer mu.Unlock(); log = append(log, r) },
 	})
-	return a, func() []simulator.Request { mu.Lock(); defer mu.Unlock(); return append([]simulator.Request(nil), log...) }
+	return a, func() []simulator.Request {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]simulator.Request(nil), log...)
+	}
 }
 
 const newPolicy = `{"cloudletType":"ER","groupId":5,"name":"late"}`
@@ -37,19 +41,19 @@ func TestFaultsThatAnswer(t *testing.T) {
 	for _, c := range []struct {
 		fault  simulator.Fault
 		status int
-		check  func(*http.Response, []byte) bool
+		check  func(*answer, []byte) bool
 	}{
-		{simulator.Fault{Kind: simulator.FaultLimit, Delay: time.Second}, 429, func(r *http.Response, _ []byte) bool {
+		{simulator.Fault{Kind: simulator.FaultLimit, Delay: time.Second}, 429, func(r *answer, _ []byte) bool {
 			next, err := time.Parse(time.RFC3339, r.Header.Get("X-RateLimit-Next"))
 			return err == nil && time.Until(next) < 2*time.Second
 		}},
-		{simulator.Fault{Kind: simulator.FaultLimit, Advice: simulator.AdviseRetryAfter}, 429, func(r *http.Response, _ []byte) bool { return r.Header.Get("Retry-After") == "1" }},
-		{simulator.Fault{Kind: simulator.FaultLimit, Advice: simulator.AdviseNothing}, 429, func(r *http.Response, _ []byte) bool {
+		{simulator.Fault{Kind: simulator.FaultLimit, Advice: simulator.AdviseRetryAfter}, 429, func(r *answer, _ []byte) bool { return r.Header.Get("Retry-After") == "1" }},
+		{simulator.Fault{Kind: simulator.FaultLimit, Advice: simulator.AdviseNothing}, 429, func(r *answer, _ []byte) bool {
 			return r.Header.Get("Retry-After")+r.Header.Get("X-RateLimit-Next") == ""
 		}},
 		{simulator.Fault{Kind: simulator.FaultServerError, Status: 502}, 502, nil},
-		{simulator.Fault{Kind: simulator.FaultHTML}, 200, func(_ *http.Response, b []byte) bool { return strings.HasPrefix(string(b), "<!DOCTYPE html>") }},
-		{simulator.Fault{Kind: simulator.FaultRedirect, Location: "https://127.0.0.1:1"}, 302, func(r *http.Response, _ []byte) bool {
+		{simulator.Fault{Kind: simulator.FaultHTML}, 200, func(_ *answer, b []byte) bool { return strings.HasPrefix(string(b), "<!DOCTYPE html>") }},
+		{simulator.Fault{Kind: simulator.FaultRedirect, Location: "https://127.0.0.1:1"}, 302, func(r *answer, _ []byte) bool {
 			return r.Header.Get("Location") == "https://127.0.0.1:1/cloudlets/v3/policies"
 		}},
 		{simulator.Fault{Kind: simulator.FaultRefused}, 401, nil},
@@ -78,14 +82,18 @@ func TestFaultsThatCut(t *testing.T) {
 	for _, c := range []struct {
 		kind   simulator.FaultKind
 		effect int
-		check  func(*http.Response, []byte, error) bool
+		check  func(*answer, []byte, error) bool
 	}{
-		{simulator.FaultResetBefore, 0, func(_ *http.Response, _ []byte, err error) bool { return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) }},
-		{simulator.FaultResetAfter, 1, func(_ *http.Response, _ []byte, err error) bool { return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) }},
-		{simulator.FaultCutBody, 1, func(r *http.Response, b []byte, err error) bool {
+		{simulator.FaultResetBefore, 0, func(_ *answer, _ []byte, err error) bool {
+			return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
+		}},
+		{simulator.FaultResetAfter, 1, func(_ *answer, _ []byte, err error) bool {
+			return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
+		}},
+		{simulator.FaultCutBody, 1, func(r *answer, b []byte, err error) bool {
 			return errors.Is(err, io.ErrUnexpectedEOF) && int64(len(b)) < r.ContentLength && len(b) > 0
 		}},
-		{simulator.FaultCutJSON, 1, func(r *http.Response, b []byte, err error) bool {
+		{simulator.FaultCutJSON, 1, func(r *answer, b []byte, err error) bool {
 			return err == nil && int64(len(b)) == r.ContentLength && !strings.HasSuffix(string(b), "}")
 		}},
 	} {
@@ -128,12 +136,14 @@ func TestFaultsThatTakeTime(t *testing.T) {
 func TestStallsEndWithTheClient(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []simulator.FaultKind{simulator.FaultStallHeader, simulator.FaultStallBody} {
-		a, _ := faulty(t, simulator.Fault{Kind: kind, Max: 1})
+		a, _ := faulty(t, simulator.Fault{Kind: kind, Skip: 1})
+		a.get(v2 + "/group-info") // the connection stands
 		a.client.Timeout = 50 * time.Millisecond
 		if _, _, err := a.do(http.MethodGet, v2+"/group-info", ""); err == nil {
 			t.Errorf("%s was answered whole", kind)
 		}
 		a.client.Timeout = 0
+		a.server.SetFaults()
 		a.get(v2 + "/group-info")
 	}
 	a, _ := faulty(t, simulator.Fault{Kind: simulator.FaultStallHeader})

@@ -54,7 +54,7 @@ func (b *blocks) render(code string, shared bool, i int) rule {
 		fmt.Fprintf(&text, `,"x-note":"%s"`, strings.Repeat("lorem ipsum ", missing/12+1)[:missing])
 	}
 	text.WriteByte('}')
-	return rule{text: text.Bytes(), aka: aka}
+	return rule{text: text.Bytes(), aka: []byte(aka)}
 }
 
 func pickOf(i int, choices ...string) string { return choices[i%len(choices)] }
@@ -120,10 +120,10 @@ func (g *generator) ownRule(p *policy, v *version) rule {
 	model := g.blocks.take(p.code, p.shared, pl.index%8, 1)[0]
 	o := splitObject(model.text)
 	own := fmt.Sprintf("%s version %d of policy %d", p.code, v.number, p.id)
-	aka := fmt.Sprintf("%016x", uint64(p.id)<<32|uint64(v.number)) //nolint:gosec // both are positive
+	aka := fmt.Sprintf("%016x", uint64(p.id)<<32|uint64(v.number))
 	o = o.copied().set("name", quote(own)).set("akaRuleId", quote(aka))
 	if p.code == "ER" {
 		o = o.set("redirectURL", quote(fmt.Sprintf("/own/%d/%d", p.id, v.number)))
 	}
-	return rule{text: o.bytes(), aka: aka}
+	return rule{text: o.bytes(), aka: []byte(aka)}
 }

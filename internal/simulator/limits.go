@@ -52,7 +52,7 @@ func (l *limiter) take(kind limited, now time.Time) (http.Header, error) {
 	defer l.mu.Unlock()
 	limit := l.limit[kind]
 	if limit < 0 {
-		return nil, nil //nolint:nilnil // no limit: no header and no refusal
+		return nil, nil
 	}
 	taken := l.taken[kind]
 	for len(taken) > 0 && !taken[0].Add(l.per).After(now) {

@@ -43,6 +43,8 @@ type Listener struct {
 	http   *http.Server
 	stall  *stallListener
 	served chan error
+	once   sync.Once
+	closed error
 }
 
 // NewCredentials makes random tokens for a Server.
@@ -56,8 +58,8 @@ func NewCredentials() Credentials {
 }
 
 // Listen serves s over TLS with a certificate authority made for it, and writes ca.pem (0644) and edgerc (0600, section
-// default) to the folder; both appear whole. Random credentials replace empty ones only when they were given to New, so
-// make them with NewCredentials. Close the Listener to end everything that it started.
+// default) to the folder; both appear whole. Where s has no credentials it gets random ones. From now on callers must sign
+// for the listener's host. Close the Listener to end everything that it started.
 func Listen(ctx context.Context, s *Server, opt ListenOptions) (*Listener, error) {
 	if opt.Addr == "" {
 		opt.Addr = "127.0.0.1:0"
@@ -67,8 +69,8 @@ func Listen(ctx context.Context, s *Server, opt ListenOptions) (*Listener, error
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", opt.Addr, err)
 	}
-	l := &Listener{Host: raw.Addr().String(), Credentials: s.opt.Credentials, server: s, served: make(chan error, 1)}
-	l.Credentials.Host = l.Host
+	host := raw.Addr().String()
+	l := &Listener{Host: host, Credentials: s.guard.host(host), server: s, served: make(chan error, 1)}
 	certificate, err := l.certify()
 	if err == nil && opt.Dir != "" {
 		err = l.writeFiles(opt.Dir)
@@ -76,7 +78,6 @@ func Listen(ctx context.Context, s *Server, opt ListenOptions) (*Listener, error
 	if err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}
-	s.SetHost(l.Host)
 	l.stall = &stallListener{Listener: raw, left: opt.StallHandshakes}
 	l.http = &http.Server{
 		Handler: s, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
@@ -87,16 +88,19 @@ func Listen(ctx context.Context, s *Server, opt ListenOptions) (*Listener, error
 	return l, nil
 }
 
-// Close ends all connections, idle or not, and waits for what the listener and its server started.
+// Close ends all connections, idle or not, and waits for what the listener and its server started. Closing again gives
+// the same answer.
 func (l *Listener) Close() error {
-	l.server.stop()
-	err := l.http.Close()
-	l.stall.release()
-	l.server.Close()
-	if served := <-l.served; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
+	l.once.Do(func() {
+		l.server.stop()
+		l.closed = l.http.Close()
+		l.stall.release()
+		l.server.Close()
+		if served := <-l.served; !errors.Is(served, http.ErrServerClosed) {
+			l.closed = errors.Join(l.closed, served)
+		}
+	})
+	return l.closed
 }
 
 // Client is an HTTP client that trusts the listener. Close its idle connections when done.

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -68,9 +69,7 @@ func (c *call) linkTo(with url.Values) string {
 			query[key] = values
 		}
 	}
-	for key, values := range with {
-		query[key] = values
-	}
+	maps.Copy(query, with)
 	return c.path + "?" + query.Encode()
 }
 

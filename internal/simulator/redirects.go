@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -22,19 +23,6 @@ func FromRedirects(r io.Reader, name string, perPolicy int) (*Account, error) {
 	a := NewAccount()
 	a.AddGroup(redirectGroup, 0, "Redirects", "www.example.com")
 	var rules []string
-	made := 0
-	flush := func() error {
-		if len(rules) == 0 {
-			return nil
-		}
-		made++
-		err := a.addRedirects(NewPolicy{Type: "ER", Group: redirectGroup, Name: fmt.Sprintf("%s_%03d", name, made)}, rules)
-		if err == nil && made == 1 {
-			err = a.addRedirects(NewPolicy{Shared: true, Type: "ER", Group: redirectGroup, Name: name + "_shared"}, rules)
-		}
-		rules = nil
-		return err
-	}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for n := 1; lines.Scan(); n++ {
@@ -47,16 +35,22 @@ func FromRedirects(r io.Reader, name string, perPolicy int) (*Account, error) {
 			return nil, fmt.Errorf("read redirects: line %d: want a source, a tab and a target", n)
 		}
 		rules = append(rules, redirectRule(n, source, target))
-		if len(rules) == perPolicy {
-			if err := flush(); err != nil {
-				return nil, err
-			}
-		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read redirects: %w", err)
 	}
-	return a, flush()
+	made := 0
+	for chunk := range slices.Chunk(rules, perPolicy) {
+		made++
+		err := a.addRedirects(NewPolicy{Type: "ER", Group: redirectGroup, Name: fmt.Sprintf("%s_%03d", name, made)}, chunk)
+		if err == nil && made == 1 {
+			err = a.addRedirects(NewPolicy{Shared: true, Type: "ER", Group: redirectGroup, Name: name + "_shared"}, chunk)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
 }
 
 func redirectRule(line int, source, target string) string {

@@ -48,6 +48,7 @@ func (s *Server) table() []route {
 		"GET " + v2 + "/origins":                            s.listOrigins,
 		"GET " + v2 + "/origins/currentActivations":         s.currentBalancing,
 		"GET " + v2 + "/origins/*":                          s.getOrigin,
+		"POST " + v2 + "/origins":                           s.createOrigin,
 		"POST " + v2 + "/origins/*":                         s.createOrigin,
 		"PUT " + v2 + "/origins/*":                          s.updateOrigin,
 		"GET " + v2 + "/origins/*/versions":                 s.originVersions,

@@ -17,7 +17,7 @@ const (
 // rule is one match rule as it is answered, without the location that v2 puts in front.
 type rule struct {
 	text    []byte // one JSON object
-	aka     string // its akaRuleId
+	aka     []byte // its akaRuleId
 	located bool   // the text has a location of its own, as loaded
 }
 
@@ -42,7 +42,7 @@ func (l ruleList) appendTo(out chunks, prefix string) chunks {
 		return append(out, []byte("null"))
 	}
 	out = slices.Grow(out, 5*l.count()+2)
-	head, comma := []byte(`{"location":"`+prefix), []byte(",")
+	head, end, comma := []byte(`{"location":"`+prefix), []byte(`",`), []byte(",")
 	out = append(out, []byte("["))
 	first := true
 	for _, group := range l {
@@ -55,7 +55,7 @@ func (l ruleList) appendTo(out chunks, prefix string) chunks {
 				out = append(out, group[i].text)
 				continue
 			}
-			out = append(out, head, []byte(group[i].aka), []byte(`",`), group[i].text[1:])
+			out = append(out, head, group[i].aka, end, group[i].text[1:])
 		}
 	}
 	return append(out, []byte("]"))
@@ -74,7 +74,7 @@ func loadRules(text []byte) (ruleList, error) {
 	for i, element := range elements {
 		group[i] = rule{text: element, located: true}
 		if element[0] == '{' {
-			group[i].aka = splitObject(element).text("akaRuleId")
+			group[i].aka = []byte(splitObject(element).text("akaRuleId"))
 		}
 	}
 	return ruleList{group}, nil
@@ -94,7 +94,7 @@ func (l ruleList) unlocated() ruleList {
 			if r.located && r.text[0] == '{' {
 				plain[i] = rule{text: splitObject(r.text).without("location").bytes(), aka: r.aka}
 			}
-			if plain[i].aka == "" {
+			if len(plain[i].aka) == 0 {
 				plain[i] = dress(splitObject(plain[i].text), "copy", i)
 			}
 		}
@@ -143,7 +143,7 @@ func dress(o object, salt string, index int) rule {
 	if o.text("type") == "erMatchRule" && !o.has("useRelativeUrl") {
 		o = o.set("useRelativeUrl", []byte("null"))
 	}
-	return rule{text: o.bytes(), aka: aka}
+	return rule{text: o.bytes(), aka: []byte(aka)}
 }
 
 // checkRule applies the checks that the documents name; strict adds those of the v3 schemas that older rules fail.

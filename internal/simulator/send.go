@@ -12,23 +12,24 @@ import (
 // errCut ends a body early on purpose.
 var errCut = errors.New("body cut")
 
-// send carries one request through its fault to its answer, and tells Access.
+// send carries one request through its fault to its answer, and tells Access just before anything is sent.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, c *call, f picked, answer func() *reply) {
 	seen := Request{Method: c.method, Path: c.target, Fault: f.Kind, Time: c.now}
 	if f.latency > 0 && f.Kind == FaultNone {
 		seen.Fault = FaultLatency
 	}
-	counted := &countingWriter{ResponseWriter: w}
-	defer func() {
-		seen.Status, seen.Bytes = counted.status, counted.bytes
+	tell := func(status int, bytes int64) {
+		seen.Status, seen.Bytes = status, bytes
 		if s.opt.Access != nil {
 			s.opt.Access(seen)
 		}
-	}()
+	}
 	if f.latency > 0 && !s.wait(r.Context(), f.latency) {
+		tell(0, 0)
 		return
 	}
 	if f.Kind == FaultResetBefore {
+		tell(0, 0)
 		reset(w)
 		return
 	}
@@ -37,58 +38,59 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, c *call, f picked,
 	case out == nil:
 		out = answer()
 	case f.Kind == FaultLateEffect:
-		s.later(f.Delay, answer)
+		s.later(context.WithoutCancel(r.Context()), f.Delay, answer)
 	}
-	s.deliver(r.Context(), counted, c, f, out)
+	s.deliver(r.Context(), w, c, f, out, tell)
 }
 
 // later gives the answer's effect after a delay. Nobody reads the answer.
-func (s *Server) later(delay time.Duration, answer func() *reply) {
+func (s *Server) later(ctx context.Context, delay time.Duration, answer func() *reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
 	s.work.Go(func() {
-		if s.wait(context.Background(), delay) {
+		if s.wait(ctx, delay) {
 			answer()
 		}
 	})
 }
 
 // deliver writes the answer, or as much of it as the fault leaves.
-func (s *Server) deliver(ctx context.Context, w *countingWriter, c *call, f picked, out *reply) {
+func (s *Server) deliver(ctx context.Context, w http.ResponseWriter, c *call, f picked, out *reply, tell func(int, int64)) {
 	length := out.body.size()
-	var err error
+	send, announced, sent := out.body.writeTo, length, length
 	switch f.Kind { //nolint:exhaustive // the others have no influence on how an answer is written
 	case FaultResetAfter:
-		reset(w.ResponseWriter)
+		tell(0, 0)
+		reset(w)
 		return
 	case FaultStallHeader:
 		if !s.stall(ctx, f.Delay) {
+			tell(0, 0)
 			panic(http.ErrAbortHandler)
 		}
-		err = s.write(w, c, out, length, out.body.writeTo)
 	case FaultCutBody:
-		err = s.write(w, c, out, length, func(b io.Writer) error { return cut(b, out.body, length/2) })
+		sent = length / 2
+		send = func(b io.Writer) error { return cut(b, out.body, sent) }
 	case FaultCutJSON:
-		half := length / 2
-		err = s.write(w, c, out, half, func(b io.Writer) error {
-			if err := cut(b, out.body, half); !errors.Is(err, errCut) {
+		announced, sent = length/2, length/2
+		send = func(b io.Writer) error {
+			if err := cut(b, out.body, sent); !errors.Is(err, errCut) {
 				return err
 			}
 			return nil
-		})
-		if errors.Is(err, errCut) {
-			err = nil
 		}
 	case FaultSlowBody, FaultStallBody:
-		err = s.write(w, c, out, length, func(io.Writer) error { return s.drip(ctx, w, f, out.body.joined()) })
-	default:
-		err = s.write(w, c, out, length, out.body.writeTo)
+		if f.Kind == FaultStallBody && f.Delay == 0 {
+			sent = length / 2
+		}
+		send = func(io.Writer) error { return s.drip(ctx, w, f, out.body.joined()) }
 	}
-	if err != nil {
-		w.flush()
+	tell(out.status, sent)
+	if err := s.write(w, c, out, announced, send); err != nil {
+		flush(w)
 		panic(http.ErrAbortHandler) // the client is gone, or shall see a body that ends early
 	}
 }
@@ -116,7 +118,7 @@ func cut(w io.Writer, body chunks, bytes int64) error {
 }
 
 // drip writes a body in eight pieces with a delay before each, or half of it and then nothing until the delay is over.
-func (s *Server) drip(ctx context.Context, w *countingWriter, f picked, body []byte) error {
+func (s *Server) drip(ctx context.Context, w http.ResponseWriter, f picked, body []byte) error {
 	pieces := 8
 	if f.Kind == FaultStallBody {
 		pieces = 2
@@ -128,7 +130,7 @@ func (s *Server) drip(ctx context.Context, w *countingWriter, f picked, body []b
 		if _, err := w.Write(body[len(body)*i/pieces : len(body)*(i+1)/pieces]); err != nil {
 			return err
 		}
-		w.flush()
+		flush(w)
 	}
 	return nil
 }
@@ -175,22 +177,6 @@ func reset(w http.ResponseWriter) {
 	_ = raw.Close() // the point is that it ends
 }
 
-// countingWriter remembers what was sent.
-type countingWriter struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
+func flush(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).Flush() // what cannot be flushed goes out with the rest
 }
-
-func (w *countingWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *countingWriter) Write(p []byte) (int, error) {
-	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
-	return n, err
-}
-
-func (w *countingWriter) flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -13,63 +14,6 @@ import (
 	"sync"
 	"time"
 )
-
-// Options say how a Server behaves. The zero value serves an empty account to anybody whose signature fits no secret:
-// set Account and Credentials, or NoAuth.
-type Options struct {
-	Account     *Account
-	Credentials Credentials
-	NoAuth      bool             // do not look at signatures
-	Skew        time.Duration    // how far a timestamp may be off the clock; 30 s when 0
-	Clock       func() time.Time // time.Now when nil; also answers' Date header and the time of activations
-	User        string           // who creates and activates; "simulator" when empty
-	Seed        uint64           // of faults and of what the API does only sometimes
-	Faults      []Fault
-	Access      func(Request) // called once for every answered request, possibly concurrently
-
-	ActivationTime time.Duration // how long policy activations are under way; 2 s when 0, none at all when negative
-	BalancingTime  time.Duration // likewise for load balancing versions
-	Limits         Limits
-	// FailActivation gives the reason why an activation that is now due fails, or "" when it succeeds. It runs under the
-	// account's lock and must not use the account. Origin is set for load balancing versions, and policy 0 then.
-	FailActivation func(a Activation) string
-
-	DeniedGroups []int64        // policies of these groups are listed, but everything below them answers 403
-	Absent       map[string]int // status that "v2", "v3" or "origins" answers throughout, as 403 or 404
-	ListHeaders  ListHeaders
-	StrictRules  bool // v3 refuses the members that its schemas lack: matchURL of FR and AS, disabled of FR
-
-	RunningStatus   int  // answer to an activation while one is under way: 409 (text) or 400 (example); 409 when 0
-	CloneActiveOnly bool // a clone carries versions that are active; otherwise also those being activated
-	CloneRenumbers  bool // a clone's versions are numbered from 1 instead of keeping their numbers
-}
-
-// Activation is one activation as FailActivation sees it.
-type Activation struct {
-	Policy, Version int64
-	Origin          string
-	Network         string // as the request spelled it
-}
-
-// ListHeaders says when v2 lists carry X-Total-Count and Link.
-type ListHeaders int
-
-// The API sends these headers only sometimes.
-const (
-	Sometimes ListHeaders = iota
-	Always
-	Never
-)
-
-// Request is one answered request as Access sees it.
-type Request struct {
-	Method string
-	Path   string // path and query as received
-	Status int    // 0 when the connection was cut before an answer
-	Bytes  int64  // of the body, as sent
-	Fault  FaultKind
-	Time   time.Time
-}
 
 // Server answers as the Cloudlets API does. It is an http.Handler and safe for concurrent use.
 type Server struct {
@@ -98,21 +42,7 @@ type hook struct {
 
 // New makes a server. Close it when late effects may be under way.
 func New(opt Options) *Server {
-	if opt.Account == nil {
-		opt.Account = NewAccount()
-	}
-	if opt.Clock == nil {
-		opt.Clock = time.Now
-	}
-	if opt.ActivationTime == 0 {
-		opt.ActivationTime = 2 * time.Second
-	}
-	if opt.BalancingTime == 0 {
-		opt.BalancingTime = 2 * time.Second
-	}
-	if opt.RunningStatus == 0 {
-		opt.RunningStatus = http.StatusConflict
-	}
+	opt = opt.filled()
 	s := &Server{
 		opt: opt, account: opt.Account, guard: newGuard(opt), limits: newLimiter(opt.Limits),
 		random: rand.New(rand.NewPCG(opt.Seed, 1)), done: make(chan struct{}),
@@ -225,8 +155,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // readBody reads what is sent, up to one byte more than the API takes.
 func readBody(w http.ResponseWriter, r *http.Request) (body []byte, tooBig bool, err error) {
 	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var big *http.MaxBytesError
-	if errors.As(err, &big) {
+	if _, big := errors.AsType[*http.MaxBytesError](err); big {
 		return nil, true, nil
 	}
 	return body, false, err
@@ -323,9 +252,7 @@ func (s *Server) chance(p float64) bool {
 
 func (s *Server) write(w http.ResponseWriter, c *call, out *reply, length int64, body func(io.Writer) error) error {
 	h := w.Header()
-	for key, values := range out.header {
-		h[key] = values
-	}
+	maps.Copy(h, out.header)
 	h.Set("Date", c.now.UTC().Format(http.TimeFormat))
 	if out.status != http.StatusNoContent {
 		media := out.media

@@ -20,23 +20,20 @@ import (
 
 // api is a signed client of one running simulator.
 type api struct {
-	t        testing.TB
+	t        *testing.T
 	listener *simulator.Listener
 	server   *simulator.Server
 	client   *http.Client
 	signer   edgegrid.Config
 }
 
-func start(t testing.TB, opt simulator.Options) *api {
+func start(t *testing.T, opt simulator.Options) *api {
 	t.Helper()
 	return startWith(t, opt, simulator.ListenOptions{})
 }
 
-func startWith(t testing.TB, opt simulator.Options, listen simulator.ListenOptions) *api {
+func startWith(t *testing.T, opt simulator.Options, listen simulator.ListenOptions) *api {
 	t.Helper()
-	if opt.Credentials == (simulator.Credentials{}) {
-		opt.Credentials = simulator.NewCredentials()
-	}
 	s := simulator.New(opt)
 	l, err := simulator.Listen(t.Context(), s, listen)
 	if err != nil {
@@ -70,7 +67,7 @@ func (a *api) request(method, path, body string) *http.Request {
 }
 
 // do sends one signed request; the answer's body is read whole.
-func (a *api) do(method, path, body string) (*http.Response, []byte, error) {
+func (a *api) do(method, path, body string) (*answer, []byte, error) {
 	a.t.Helper()
 	req := a.request(method, path, body)
 	a.signer.SignRequest(req)
@@ -80,7 +77,14 @@ func (a *api) do(method, path, body string) (*http.Response, []byte, error) {
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	return resp, text, err
+	return &answer{resp.StatusCode, resp.Header, resp.ContentLength}, text, err
+}
+
+// answer is what tests want of a response whose body is read and closed.
+type answer struct {
+	StatusCode    int
+	Header        http.Header
+	ContentLength int64
 }
 
 // want sends a request that must be answered with a status.
@@ -110,7 +114,7 @@ func (a *api) post(status int, path, body string) []byte {
 }
 
 // field reads a value out of a JSON text by a path of keys and indexes.
-func field(t testing.TB, text []byte, path ...any) any {
+func field(t *testing.T, text []byte, path ...any) any {
 	t.Helper()
 	var v any
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -137,12 +141,12 @@ func field(t testing.TB, text []byte, path ...any) any {
 	return v
 }
 
-func str(t testing.TB, text []byte, path ...any) string {
+func str(t *testing.T, text []byte, path ...any) string {
 	t.Helper()
 	return fmt.Sprint(field(t, text, path...))
 }
 
-func size(t testing.TB, text []byte, path ...any) int {
+func size(t *testing.T, text []byte, path ...any) int {
 	t.Helper()
 	l, is := field(t, text, path...).([]any)
 	if !is {
@@ -204,7 +208,7 @@ func TestEveryReadIsSoundJSON(t *testing.T) {
 	}
 }
 
-func compacted(t testing.TB, text []byte) string {
+func compacted(t *testing.T, text []byte) string {
 	t.Helper()
 	var flat bytes.Buffer
 	if err := json.Compact(&flat, text); err != nil {

@@ -124,26 +124,10 @@ func (s *Server) finishLater(d time.Duration, now time.Time, run func(at time.Ti
 // associate gives the properties that the policy is activated with: those it has and those named, which it has from now
 // on (Cloudlets API v2, Policy activation).
 func (s *Server) associate(p *policy, names []byte) ([]object, error) {
-	var wanted []string
-	if len(names) > 0 && names[0] == '[' {
-		for _, name := range splitArray(names) {
-			if name[0] != '"' {
-				return nil, invalid("additionalPropertyNames must be strings")
-			}
-			wanted = append(wanted, unquote(name))
-		}
-	}
 	a := s.account
-	var missing []object
-	for _, name := range wanted {
-		if a.view(p).properties.has(name) {
-			continue
-		}
-		group, known := a.propertyGroup(name)
-		if !known {
-			return nil, invalid("Property %s not found", name)
-		}
-		missing = append(missing, newProperty(name, group, p.name))
+	missing, err := a.unassociated(p, names)
+	if err != nil {
+		return nil, err
 	}
 	if len(missing) == 0 && len(a.view(p).properties) == 0 {
 		return nil, invalid("Policy %d is not associated with a property", p.id)
@@ -163,6 +147,29 @@ func (s *Server) associate(p *policy, names []byte) ([]object, error) {
 		}
 	}
 	return all, nil
+}
+
+// unassociated is a new entry for each property named that the policy does not have yet.
+func (a *Account) unassociated(p *policy, names []byte) ([]object, error) {
+	if len(names) == 0 || names[0] != '[' {
+		return nil, nil
+	}
+	var missing []object
+	for _, text := range splitArray(names) {
+		if text[0] != '"' {
+			return nil, invalid("additionalPropertyNames must be strings")
+		}
+		name := unquote(text)
+		if a.view(p).properties.has(name) {
+			continue
+		}
+		group, known := a.propertyGroup(name)
+		if !known {
+			return nil, invalid("Property %s not found", name)
+		}
+		missing = append(missing, newProperty(name, group, p.name))
+	}
+	return missing, nil
 }
 
 func newProperty(name string, group int64, policy string) object {

@@ -47,19 +47,27 @@ func (s *Server) getOrigin(c *call) (*reply, error) {
 	return ok(o.doc.bytes()), nil
 }
 
+// createOrigin takes the id from the path, as the old document does, or from the body, as its workflow and the SDK do.
 func (s *Server) createOrigin(c *call) (*reply, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	if s.account.origin(c.args[0]) != nil {
-		return nil, conflict("Origin %s already exists", c.args[0])
+	id := body.text("originId")
+	if len(c.args) > 0 {
+		id = c.args[0]
+	}
+	if id == "" {
+		return nil, invalid("originId must not be empty")
+	}
+	if s.account.origin(id) != nil {
+		return nil, conflict("Origin %s already exists", id)
 	}
 	description := body.get("description")
 	if description == nil {
 		description = []byte("null")
 	}
-	o := s.account.addOrigin(c.args[0], balancing, "", description)
+	o := s.account.addOrigin(id, balancing, "", description)
 	return &reply{status: http.StatusCreated, body: chunks{o.doc.bytes()}}, nil
 }
 

@@ -52,7 +52,7 @@ func located(p *policy, v *version, r rule) []byte {
 	if r.located {
 		return r.text
 	}
-	return append([]byte(`{"location":"`+locationOf(p.id, v.number)+r.aka+`",`), r.text[1:]...)
+	return append(fmt.Appendf(nil, `{"location":"%s%s",`, locationOf(p.id, v.number), r.aka), r.text[1:]...)
 }
 
 func (s *Server) getRule(c *call) (*reply, error) {
@@ -61,7 +61,7 @@ func (s *Server) getRule(c *call) (*reply, error) {
 		return nil, err
 	}
 	for _, r := range s.account.viewVersion(p, v).rules.all() {
-		if r.aka == c.args[2] {
+		if string(r.aka) == c.args[2] {
 			return ok(located(p, v, r)), nil
 		}
 	}
@@ -74,7 +74,7 @@ func (s *Server) updateRule(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(rules, func(r rule) bool { return r.aka == c.args[2] })
+	i := slices.IndexFunc(rules, func(r rule) bool { return string(r.aka) == c.args[2] })
 	if i < 0 {
 		return nil, notFound("Rule %s not found in Policy %d Version %d", c.args[2], p.id, v.number)
 	}

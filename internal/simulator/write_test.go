@@ -229,3 +229,48 @@ func TestSharedCreationRules(t *testing.T) {
 	a.want(http.StatusNoContent, http.MethodDelete, base, "")
 	a.want(http.StatusNotFound, http.MethodGet, base, "")
 }
+
+func TestSharedVersionUpdate(t *testing.T) {
+	t.Parallel()
+	a := start(t, simulator.Options{Account: empty()})
+	a.post(http.StatusCreated, v3+"/policies", `{"cloudletType":"ER","groupId":5,"name":"a"}`)
+	base := v3 + "/policies/1001/versions"
+	made := a.post(http.StatusCreated, base, `{"description":"d","matchRules":[`+awkwardRule+`]}`)
+	kept := a.want(http.StatusOK, http.MethodPut, base+"/1", `{"description":"only this"}`)
+	if str(t, kept, "description") != "only this" || str(t, kept, "matchRules") != str(t, made, "matchRules") || str(t, kept, "id") != str(t, made, "id") {
+		t.Errorf("a new description makes %s of %s", kept, made)
+	}
+	changed := a.want(http.StatusOK, http.MethodPut, base+"/1", `{"description":"d","matchRules":[]}`)
+	if size(t, changed, "matchRules") != 0 || string(a.get(base+"/1")) != string(changed) {
+		t.Errorf("new rules make %s", changed)
+	}
+	a.want(http.StatusBadRequest, http.MethodPut, base+"/1", `{"matchRules":[]}`)
+	a.want(http.StatusBadRequest, http.MethodPut, base+"/1", `{"description":"d","matchRules":null}`)
+	a.want(http.StatusNotFound, http.MethodPut, base+"/2", `{"description":"d"}`)
+	if got := string(a.get(base + "/1")); got != string(changed) {
+		t.Errorf("a refused update changed the version to %s", got)
+	}
+}
+
+func TestRedirectRulesAreChecked(t *testing.T) {
+	t.Parallel()
+	a := start(t, simulator.Options{Account: empty()})
+	a.post(http.StatusCreated, v2+"/policies", `{"cloudletId":0,"groupId":1234,"name":"a"}`)
+	path := v2 + "/policies/1001/versions"
+	const good = `"type":"erMatchRule","redirectURL":"/x","statusCode":308`
+	for rule, status := range map[string]int{
+		`{` + good + `,"useRelativeUrl":"none","disabled":"false"}`:                                         http.StatusCreated,
+		`{"type":"erMatchRule","redirectURL":"","statusCode":301}`:                                          http.StatusBadRequest,
+		`{"type":"erMatchRule","redirectURL":"/x","statusCode":304}`:                                        http.StatusBadRequest,
+		`{"type":"erMatchRule","redirectURL":"/x","statusCode":"301"}`:                                      http.StatusBadRequest,
+		`{` + good + `,"useRelativeUrl":"maybe"}`:                                                           http.StatusBadRequest,
+		`{` + good + `,"matches":{}}`:                                                                       http.StatusBadRequest,
+		`{` + good + `,"matches":[1]}`:                                                                      http.StatusBadRequest,
+		`{` + good + `,"name":"` + strings.Repeat("é", 8192) + `"}`:                                         http.StatusCreated,
+		`{` + good + `,"name":"` + strings.Repeat("é", 8193) + `"}`:                                         http.StatusBadRequest,
+		`{` + good + `,"matches":[{"matchType":"path","matchValue":"` + strings.Repeat("p", 8193) + `"}]}`:  http.StatusBadRequest,
+		`{` + good + `,"matches":[{"matchType":"query","matchValue":"a=b"},{"matchType":"x","new":[1.0]}]}`: http.StatusCreated,
+	} {
+		a.post(status, path, `{"description":"","matchRules":[`+rule+`]}`)
+	}
+}

@@ -176,11 +176,13 @@ func TestVerifySaysWhatIsWrong(t *testing.T) {
 		kind   string
 		path   string
 	}{
-		"missing":    {func(dir string) error { return os.Remove(filepath.Join(dir, version)) }, "missing", version},
-		"extra":      {func(dir string) error { return os.WriteFile(filepath.Join(dir, "legacy/new.json"), nil, 0o600) }, "extra", "legacy/new.json"},
-		"leftover":   {func(dir string) error { return os.WriteFile(filepath.Join(dir, ".tmp-x"), nil, 0o600) }, "extra", ".tmp-x"},
-		"link":       {func(dir string) error { return os.Symlink("/etc/hosts", filepath.Join(dir, "link")) }, "extra", "link"},
-		"renamed":    {func(dir string) error { return os.Rename(filepath.Join(dir, version), filepath.Join(dir, "other.json")) }, "renamed", version},
+		"missing":  {func(dir string) error { return os.Remove(filepath.Join(dir, version)) }, "missing", version},
+		"extra":    {func(dir string) error { return os.WriteFile(filepath.Join(dir, "legacy/new.json"), nil, 0o600) }, "extra", "legacy/new.json"},
+		"leftover": {func(dir string) error { return os.WriteFile(filepath.Join(dir, ".tmp-x"), nil, 0o600) }, "extra", ".tmp-x"},
+		"link":     {func(dir string) error { return os.Symlink("/etc/hosts", filepath.Join(dir, "link")) }, "extra", "link"},
+		"renamed": {func(dir string) error {
+			return os.Rename(filepath.Join(dir, version), filepath.Join(dir, "other.json"))
+		}, "renamed", version},
 		"longer":     {func(dir string) error { return appendTo(filepath.Join(dir, version), " ") }, "changed", version},
 		"manifest":   {func(dir string) error { return appendTo(filepath.Join(dir, "manifest.json"), " ") }, "damaged", "manifest.json"},
 		"unfinished": {func(dir string) error { return os.Remove(filepath.Join(dir, "manifest.json")) }, "damaged", "manifest.json"},

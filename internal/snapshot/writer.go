@@ -8,7 +8,6 @@ import (
 	"iter"
 	"path"
 	"strings"
-	"sync"
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/durable"
@@ -17,37 +16,43 @@ import (
 // Writer fills a snapshot's folder. Every file appears whole or not at all. Safe for concurrent use, as long as no two
 // calls speak of one path.
 type Writer struct {
-	folder  *durable.Folder
-	pretty  bool
-	buffers sync.Pool
+	folder *durable.Folder
+	pretty bool
 }
 
 // NewWriter writes into folder: documents with two-space indent when pretty, else byte for byte as they came. Either
 // way key order, number literals and escapes stay as sent.
 func NewWriter(folder *durable.Folder, pretty bool) *Writer {
-	return &Writer{folder: folder, pretty: pretty, buffers: sync.Pool{New: func() any { return new([]byte) }}}
+	return &Writer{folder: folder, pretty: pretty}
+}
+
+// text writes doc in the snapshot's format.
+func (w *Writer) text(to io.Writer, doc []byte) error {
+	if !w.pretty {
+		_, err := to.Write(doc)
+		return err
+	}
+	if err := cloudlet.WritePretty(to, doc); err != nil {
+		return err
+	}
+	_, err := io.WriteString(to, "\n")
+	return err
 }
 
 // Put stores doc, which must be valid JSON, under f.Path, and gives f with size and hash. Where earlier is that very
 // file already, nothing is written. The file is durable only after Sync.
 func (w *Writer) Put(f, earlier File, doc []byte) (stored File, changed bool, err error) {
-	if w.pretty {
-		buf, _ := w.buffers.Get().(*[]byte) // the pool holds nothing else
-		defer w.buffers.Put(buf)
-		*buf = append(cloudlet.AppendPretty((*buf)[:0], doc), '\n')
-		doc = *buf
-	}
 	if f.Path == earlier.Path && f.Path != "" {
-		sum := sha256.Sum256(doc)
-		if hex.EncodeToString(sum[:]) == earlier.SHA256 && w.Holds(earlier) {
+		sum := sha256.New()
+		if err := w.text(sum, doc); err != nil {
+			return f, false, err
+		}
+		if hex.EncodeToString(sum.Sum(nil)) == earlier.SHA256 && w.Holds(earlier) {
 			f.Size, f.SHA256 = earlier.Size, earlier.SHA256
 			return f, false, nil
 		}
 	}
-	size, sum, err := w.folder.Write(f.Path, func(to io.Writer) error {
-		_, err := to.Write(doc)
-		return err
-	})
+	size, sum, err := w.folder.Write(f.Path, func(to io.Writer) error { return w.text(to, doc) })
 	f.Size, f.SHA256 = size, hex.EncodeToString(sum[:])
 	return f, true, err
 }
