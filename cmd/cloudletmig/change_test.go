@@ -12,9 +12,30 @@ import (
 	"cloudletmig/internal/simulator"
 )
 
+// frozen gives the account with each policy and version as it is now: what nobody has touched is made up anew for every
+// answer, and would follow a change of its policy's name or newest version.
+func frozen(t *testing.T, account *simulator.Account) *simulator.Account {
+	t.Helper()
+	for _, p := range account.Policies() {
+		name, err := json.Marshal(p.Name)
+		if err == nil {
+			err = account.SetPolicyMember(p.ID, "name", string(name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range slices.Concat(p.Versions, p.Hidden) {
+			if err := account.SetVersionMember(p.ID, n, "version", fmt.Sprint(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return account
+}
+
 // changeAtRandom makes one change to the account as somebody else would, and notes the request paths of the versions
 // whose documents or activations it may have changed.
-func changeAtRandom(t testing.TB, random *rand.Rand, account *simulator.Account, touched map[string]bool) string {
+func changeAtRandom(t *testing.T, random *rand.Rand, account *simulator.Account, touched map[string]bool) string {
 	t.Helper()
 	policies := slices.DeleteFunc(account.Policies(), func(p simulator.PolicyInfo) bool { return p.Deleted || len(p.Versions) == 0 })
 	p := policies[random.IntN(len(policies))]
@@ -42,11 +63,6 @@ func changeAtRandom(t testing.TB, random *rand.Rand, account *simulator.Account,
 		err = account.Activate(p.ID, number, network)
 	case 4:
 		what = "rename"
-		for _, n := range p.Versions { // a made-up version would follow the name, which its activation rows do not
-			if err := account.SetVersionMember(p.ID, n, "version", fmt.Sprint(n)); err != nil {
-				t.Fatal(err)
-			}
-		}
 		err = account.RenamePolicy(p.ID, fmt.Sprintf("renamed_%d", random.IntN(1e6)))
 	case 5:
 		what = "describe"
@@ -89,12 +105,12 @@ func TestBaseEqualsFullExport(t *testing.T) {
 	for seed := range figures.baseSequences.n() {
 		random := rand.New(rand.NewPCG(uint64(seed), 17))
 		l := newLab(t, simulator.Options{
-			Account: simulator.Generate(simulator.GenerateOptions{Policies: 10, Versions: 3, Rules: 3, Plain: true, Seed: uint64(seed)}),
+			Account: frozen(t, simulator.Generate(simulator.GenerateOptions{Policies: 10, Versions: 3, Rules: 3, Plain: true, Seed: uint64(seed)})),
 		}, simulator.ListenOptions{})
 		base := l.path("full-0")
 		l.must(0, "export", base)
 		history := ""
-		for step := 1; step <= 4; step++ {
+		for step := 1; step <= 3; step++ {
 			touched := map[string]bool{}
 			for range 1 + random.IntN(6) {
 				history += changeAtRandom(t, random, l.server.Account(), touched) + "\n"
@@ -120,7 +136,7 @@ func TestBaseEqualsFullExport(t *testing.T) {
 func TestBaseFetchesWhatWasActivated(t *testing.T) {
 	t.Parallel()
 	for _, shared := range []bool{false, true} {
-		account := simulator.Generate(simulator.GenerateOptions{Policies: 4, Versions: 2, Plain: true, Seed: 1})
+		account := frozen(t, simulator.Generate(simulator.GenerateOptions{Policies: 4, Versions: 2, Plain: true, Seed: 1}))
 		id, err := account.AddPolicy(simulator.NewPolicy{Shared: shared, Type: "ER", Group: 1234, Name: "idle"})
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +176,7 @@ func TestChangesMeanwhile(t *testing.T) {
 	t.Parallel()
 	for seed := range figures.changes.n() {
 		random := rand.New(rand.NewPCG(uint64(seed), 29))
-		l := newLab(t, simulator.Options{Account: smallAccount()}, simulator.ListenOptions{})
+		l := newLab(t, simulator.Options{Account: frozen(t, smallAccount())}, simulator.ListenOptions{})
 		var history []string
 		for range 6 { // all while the lists are read for the first time
 			l.server.Before(1+random.IntN(30), "GET ", func() {
@@ -188,7 +204,7 @@ type manifestFacts struct {
 	Files, Counts        json.RawMessage
 }
 
-func manifestOf(t testing.TB, files map[string]string) manifestFacts {
+func manifestOf(t *testing.T, files map[string]string) manifestFacts {
 	t.Helper()
 	var m manifestFacts
 	if err := json.Unmarshal([]byte(files["manifest.json"]), &m); err != nil {
@@ -197,7 +213,7 @@ func manifestOf(t testing.TB, files map[string]string) manifestFacts {
 	return m
 }
 
-func manifestFiles(t testing.TB, files map[string]string) string {
+func manifestFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	m := manifestOf(t, files)
 	return string(m.Counts) + string(m.Files)
@@ -206,7 +222,7 @@ func manifestFiles(t testing.TB, files map[string]string) string {
 // TestNeverResting exports an account that changes with every list that is read.
 func TestNeverResting(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, simulator.Options{Account: smallAccount()}, simulator.ListenOptions{})
+	l := newLab(t, simulator.Options{Account: frozen(t, smallAccount())}, simulator.ListenOptions{})
 	p := l.server.Account().Policies()[0]
 	random := rand.New(rand.NewPCG(1, 1))
 	var edit func()

@@ -39,7 +39,7 @@ func TestFaultDiskFull(t *testing.T) {
 		o := l.must(1, "export", dir)
 		checkComplaint(t, o)
 		soundFiles(t, dir)
-		journalItems(t, dir+".checkpoint.db")
+		readJournal(t, dir+".checkpoint.db")
 		again := l.must(1, "export", dir) // it is no better now
 		checkComplaint(t, again)
 		remount(t, mount, 4*needed+8<<20)

@@ -69,7 +69,7 @@ func TestHostileNames(t *testing.T) {
 // portable wants a path that every common file system takes.
 func portable(t *testing.T, name string) {
 	t.Helper()
-	for _, part := range strings.Split(strings.TrimSuffix(name, "/"), "/") {
+	for part := range strings.SplitSeq(strings.TrimSuffix(name, "/"), "/") {
 		stem, _, _ := strings.Cut(strings.ToUpper(part), ".")
 		device := slices.Contains([]string{"CON", "PRN", "AUX", "NUL", "COM1", "LPT1"}, stem)
 		odd := strings.ContainsFunc(part, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`<>:"\|?*`, r) })

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,7 +51,9 @@ func TestKillExportInto(t *testing.T) {
 // TestKillExportBase does the same to an export on top of an earlier snapshot.
 func TestKillExportBase(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, killOptions(), simulator.ListenOptions{})
+	opt := killOptions()
+	frozen(t, opt.Account)
+	l := newLab(t, opt, simulator.ListenOptions{})
 	base := l.path("base")
 	l.must(0, "export", base, "--progress", "never")
 	random := rand.New(rand.NewPCG(3, 3))
@@ -122,8 +125,8 @@ func (k *killer) toTheEnd(target string, args []string) {
 				k.t.Fatalf("GET %s although the journal holds it", path)
 			}
 		}
-		if killed {
-			k.examine(target, asked)
+		if killed && k.examine(target, asked) == checkpoint.Complete {
+			break // killed after its end
 		}
 	}
 	versions := 0
@@ -235,13 +238,14 @@ func appears(ended <-chan struct{}, dir, name string, strike chan<- struct{}) {
 }
 
 // examine looks at what a killed run left: the journal is sound, what it has recorded is on disk, and little was lost.
-func (k *killer) examine(target string, asked map[string]int) {
+// It gives the state of the run.
+func (k *killer) examine(target string, asked map[string]int) string {
 	k.t.Helper()
 	journal := target + ".checkpoint.db"
 	if k.into {
 		journal = filepath.Join(target, ".checkpoint.db")
 	}
-	now := k.journalled(journal, target)
+	now, state := k.journalled(journal, target)
 	lost := 0
 	for path := range asked {
 		if !now[path] {
@@ -255,14 +259,16 @@ func (k *killer) examine(target string, asked map[string]int) {
 		}
 	}
 	k.recorded = now
+	return state
 }
 
-// journalled opens a copy of a journal and gives the request paths of the versions that it says are done. Their files
-// must be there, whole.
-func (k *killer) journalled(journal, target string) map[string]bool {
+// journalled opens a copy of a journal and gives the request paths of the versions that it says are done, whose files
+// must be there, whole; and the state of its last run.
+func (k *killer) journalled(journal, target string) (recorded map[string]bool, state string) {
 	k.t.Helper()
-	recorded := map[string]bool{}
-	for key, files := range journalItems(k.t, journal) {
+	recorded = map[string]bool{}
+	items, state := readJournal(k.t, journal)
+	for key, files := range items {
 		for _, f := range files {
 			if !k.into {
 				wholeFile(k.t, filepath.Join(target, f.Path), f)
@@ -272,7 +278,7 @@ func (k *killer) journalled(journal, target string) map[string]bool {
 			}
 		}
 	}
-	return recorded
+	return recorded, state
 }
 
 // recordedFile is a file as the journal describes it.
@@ -281,7 +287,7 @@ type recordedFile struct {
 	Size                  int64
 }
 
-func wholeFile(t testing.TB, path string, f recordedFile) {
+func wholeFile(t *testing.T, path string, f recordedFile) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	sum := sha256.Sum256(text)
@@ -290,16 +296,16 @@ func wholeFile(t testing.TB, path string, f recordedFile) {
 	}
 }
 
-// journalItems opens a copy of a journal, which must be sound, and gives the files of the items of its runs that are
-// done, by key. No journal yet is one without items.
-func journalItems(t testing.TB, journal string) map[string][]recordedFile {
+// readJournal opens a copy of a journal, which must be sound, and gives the files of the items of its runs that are
+// done, by key, and the state of the newest run. No journal yet is one without items.
+func readJournal(t *testing.T, journal string) (items map[string][]recordedFile, state string) {
 	t.Helper()
 	copied := filepath.Join(t.TempDir(), "copy.db")
 	for _, end := range []string{"", "-wal"} {
 		text, err := os.ReadFile(journal + end)
 		if errors.Is(err, fs.ErrNotExist) {
 			if end == "" {
-				return nil
+				return nil, ""
 			}
 			continue
 		}
@@ -324,8 +330,9 @@ func journalItems(t testing.TB, journal string) map[string][]recordedFile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	items := map[string][]recordedFile{}
-	for _, run := range runs {
+	items = map[string][]recordedFile{}
+	for _, run := range slices.Backward(runs) {
+		state = run.State
 		for rec, err := range db.Items(ctx, run.ID, false) {
 			if err != nil {
 				t.Fatal(err)
@@ -341,5 +348,5 @@ func journalItems(t testing.TB, journal string) map[string][]recordedFile {
 			}
 		}
 	}
-	return items
+	return items, state
 }

@@ -36,7 +36,7 @@ var figures = struct {
 	kills, killsInto, killsBase, faultSeeds, diskSizes, diskFaults, changes, baseSequences figure
 }{
 	kills: figure{30, 300}, killsInto: figure{10, 100}, killsBase: figure{10, 100}, faultSeeds: figure{20, 500},
-	diskSizes: figure{5, 25}, diskFaults: figure{4, 40}, changes: figure{4, 60}, baseSequences: figure{5, 100},
+	diskSizes: figure{5, 25}, diskFaults: figure{4, 40}, changes: figure{4, 60}, baseSequences: figure{3, 100},
 }
 
 // built is the built program and how many tests use it.
@@ -47,12 +47,12 @@ var built struct {
 }
 
 // useBuilt builds the program unless another test has, and removes it after the last test that uses it.
-func useBuilt(t testing.TB) string {
+func useBuilt(t *testing.T) string {
 	t.Helper()
 	built.mu.Lock()
 	defer built.mu.Unlock()
 	if built.users == 0 {
-		dir, err := os.MkdirTemp("", "cloudletmig-test-")
+		dir, err := os.MkdirTemp("", "cloudletmig-test-") //nolint:usetesting // it outlives the test that builds
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +76,7 @@ func useBuilt(t testing.TB) string {
 
 // lab is a simulated account, and a folder in which the built program works on it.
 type lab struct {
-	t        testing.TB
+	t        *testing.T
 	server   *simulator.Server
 	listener *simulator.Listener
 	dir      string
@@ -94,7 +94,7 @@ type request struct {
 }
 
 // newLab serves an account. Access of opt is the lab's.
-func newLab(t testing.TB, opt simulator.Options, listen simulator.ListenOptions) *lab {
+func newLab(t *testing.T, opt simulator.Options, listen simulator.ListenOptions) *lab {
 	t.Helper()
 	l := &lab{t: t, dir: t.TempDir(), program: useBuilt(t)}
 	if opt.Credentials == (simulator.Credentials{}) {
@@ -159,7 +159,7 @@ func (l *lab) path(elem ...string) string { return filepath.Join(append([]string
 
 // child is the program at work.
 type child struct {
-	t        testing.TB
+	t        *testing.T
 	cmd      *exec.Cmd
 	out, err bytes.Buffer
 	ended    chan struct{}
@@ -238,7 +238,7 @@ func (l *lab) must(exit int, args ...string) outcome {
 }
 
 // tree is what is in a folder: content by slash-separated path, "" for a folder, whose path ends in a slash.
-func tree(t testing.TB, dir string) map[string]string {
+func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -264,7 +264,7 @@ func tree(t testing.TB, dir string) map[string]string {
 }
 
 // snapshotTree is the tree of a finished snapshot; of its manifest without what differs from run to run.
-func snapshotTree(t testing.TB, dir string) map[string]string {
+func snapshotTree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := tree(t, dir)
 	var manifest map[string]json.RawMessage
@@ -286,7 +286,7 @@ func snapshotTree(t testing.TB, dir string) map[string]string {
 }
 
 // sameTree wants two trees to be equal to the byte, and names what is not.
-func sameTree(t testing.TB, what string, got, want map[string]string) {
+func sameTree(t *testing.T, what string, got, want map[string]string) {
 	t.Helper()
 	var wrong []string
 	for _, path := range slices.Sorted(maps.Keys(want)) {
@@ -318,7 +318,7 @@ func firstDifference(got, want string) string {
 }
 
 // noTemp wants no file of a write that was cut short below dir.
-func noTemp(t testing.TB, dir string) {
+func noTemp(t *testing.T, dir string) {
 	t.Helper()
 	for path := range tree(t, dir) {
 		if strings.Contains(path, ".tmp-") {

@@ -31,7 +31,7 @@ import (
 //	served DIR                        demands of a snapshot every version of the simulator's account, and no other
 //	same DIR DIR                      demands the same files in two snapshots, byte for byte
 //	values DIR DIR                    demands the same JSON values, spelt the same, in files that are not the same
-//	flip FILE [OFFSET|TEXT]           flips one bit, or one in every place where the text is
+//	flip FILE [OFFSET|TEXT]           flips one bit; before the end for an offset below 0
 //	perm MODE FILE                    demands a file's permissions
 //	await FILE                        waits until a program in the background has made a file
 //	hold JOURNAL, release             locks a journal as another process would
@@ -136,9 +136,10 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	places := []int{len(text) / 2}
 	if len(args) == 2 {
 		at, err := strconv.Atoi(args[1])
-		places[0] = at
 		if err != nil {
 			places = find(text, []byte(args[1]))
+		} else if places[0] = at; at < 0 {
+			places[0] += len(text)
 		}
 	}
 	if len(places) == 0 || places[0] >= len(text) {

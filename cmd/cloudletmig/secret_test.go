@@ -40,7 +40,7 @@ func secrets() []string {
 }
 
 // noSecret wants no secret in a text.
-func noSecret(t testing.TB, what, text string) {
+func noSecret(t *testing.T, what, text string) {
 	t.Helper()
 	for _, word := range secrets() {
 		if at := strings.Index(text, word); at >= 0 {
@@ -50,7 +50,7 @@ func noSecret(t testing.TB, what, text string) {
 }
 
 // noSecretBelow wants none in all that was printed and in every byte of the lab's folder but the credentials themselves.
-func (l *lab) noSecretBelow(t testing.TB, what string, outcomes ...outcome) {
+func (l *lab) noSecretBelow(t *testing.T, what string, outcomes ...outcome) {
 	t.Helper()
 	for _, o := range outcomes {
 		noSecret(t, what+": stdout", o.out)
@@ -141,9 +141,14 @@ func TestSecretsOfKilledRun(t *testing.T) {
 		l.noSecretBelow(t, "a resumed run", shown, resumed)
 	}
 	for _, bad := range [][]string{
-		{"export", "--account-key", key}, {"export", "x", "y", "--account-key=" + key}, {"export", "x", "--account-key", key, "--nonsense"},
-		{"export", "x", "--account-key", key, "--workers", "many"}, {"exprt", "--account-key", key}, {"runs", "--account-key", key},
-		{"resume", "--accountkey", key, "--checkpoint", "none.db"}, {"list", "nothing", "--account-key", key},
+		{"export", "--account-key", key},
+		{"export", "x", "y", "--account-key=" + key},
+		{"export", "x", "--account-key", key, "--nonsense"},
+		{"export", "x", "--account-key", key, "--workers", "many"},
+		{"exprt", "--account-key", key},
+		{"runs", "--account-key", key},
+		{"resume", "--accountkey", key, "--checkpoint", "none.db"},
+		{"list", "nothing", "--account-key", key},
 	} {
 		o := l.bare(bad...).start().wait()
 		if o.exit == 0 {
@@ -154,7 +159,7 @@ func TestSecretsOfKilledRun(t *testing.T) {
 }
 
 // withoutKey is a credentials file that names no account.
-func (l *lab) withoutKey(t testing.TB) string {
+func (l *lab) withoutKey(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(l.listener.Edgerc)
 	if err != nil {
@@ -164,7 +169,7 @@ func (l *lab) withoutKey(t testing.TB) string {
 	return l.write(t, "access/plain", strings.Join(lines, "\n"))
 }
 
-func (l *lab) write(t testing.TB, name, text string) string {
+func (l *lab) write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := l.path(name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

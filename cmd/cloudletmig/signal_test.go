@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -59,7 +58,7 @@ func TestSignal(t *testing.T) {
 			t.Fatalf("%s: after %s: %s", sig, took, o)
 		}
 		l.nothingNew(at)
-		done := journalItems(t, dir+".checkpoint.db")
+		done, _ := readJournal(t, dir+".checkpoint.db")
 		paths := map[string]bool{}
 		for _, files := range done {
 			for _, f := range files {
@@ -109,57 +108,61 @@ func (l *lab) showsDone(journal, run string, items int) {
 	}
 }
 
-// TestSignalTwice gives a second signal while requests hang, and one while the program cannot even print.
+// TestSignalTwice gives two signals while requests hang.
 func TestSignalTwice(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, killOptions(), simulator.ListenOptions{})
 	l.must(0, "export", l.path("undisturbed"))
 	want := snapshotTree(t, l.path("undisturbed"))
-	t.Run("stalled requests", func(t *testing.T) {
-		l.server.SetFaults(simulator.Fault{Kind: simulator.FaultStallHeader, Skip: 60})
-		dir := l.path("stalled")
-		c, at := l.signalled(dir, 58, os.Interrupt)
-		c.signal(os.Interrupt)
-		if o := c.wait(); time.Since(at) > 2*time.Second || o.exit != -1 && o.exit != 130 {
-			t.Errorf("after %s: %s", time.Since(at), o)
-		}
-		l.server.SetFaults()
-		l.must(0, "export", dir, "--workers", "6")
-		sameTree(t, "the resumed export", snapshotTree(t, dir), want)
-	})
-	t.Run("blocked output", func(t *testing.T) {
-		l.server.SetFaults(killOptions().Faults...)
-		l.forget(nil)
-		read, write, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer read.Close()
-		// The smallest pipe there is; elsewhere than on Linux the usual one may be too large to fill.
-		if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, write.Fd(), setPipeSize, 4096); errno != 0 {
-			t.Skip("set the size of a pipe: ", errno)
-		}
-		dir := l.path("blocked")
-		c := l.command("export", dir, "--log-level", "debug")
-		c.cmd.Stderr = write // nobody reads: a log at this level soon fills it
-		c.start()
-		_ = write.Close()
-		l.untilQuiet(c)
-		c.signal(os.Interrupt)
-		select {
-		case <-c.ended:
-			t.Log("the first signal was enough")
-		case <-time.After(300 * time.Millisecond):
-		}
-		at := time.Now()
-		c.signal(os.Interrupt)
-		<-c.ended
-		if took := time.Since(at); took > time.Second {
-			t.Errorf("the second signal took %s", took)
-		}
-		l.must(0, "export", dir)
-		sameTree(t, "the resumed export", snapshotTree(t, dir), want)
-	})
+	l.server.SetFaults(simulator.Fault{Kind: simulator.FaultStallHeader, Skip: 60})
+	dir := l.path("stalled")
+	c, at := l.signalled(dir, 58, os.Interrupt)
+	c.signal(os.Interrupt)
+	if o := c.wait(); time.Since(at) > 2*time.Second || o.exit != -1 && o.exit != 130 {
+		t.Errorf("after %s: %s", time.Since(at), o)
+	}
+	l.server.SetFaults()
+	l.must(0, "export", dir, "--workers", "6")
+	sameTree(t, "the resumed export", snapshotTree(t, dir), want)
+}
+
+// TestSignalBlocked gives signals to a program that hangs, since nobody reads what it prints: the second one ends it.
+func TestSignalBlocked(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, killOptions(), simulator.ListenOptions{})
+	l.must(0, "export", l.path("undisturbed"))
+	l.forget(nil)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = read.Close() }() // the program has ended
+	// The smallest pipe there is; elsewhere than on Linux the usual one may be too large to fill.
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, write.Fd(), setPipeSize, 4096); errno != 0 {
+		t.Skip("set the size of a pipe: ", errno)
+	}
+	dir := l.path("blocked")
+	c := l.command("export", dir, "--log-level", "debug")
+	c.cmd.Stderr = write
+	c.start()
+	if err := write.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.untilQuiet(c)
+	c.signal(os.Interrupt)
+	select {
+	case <-c.ended:
+		t.Fatal("the first signal ended it: it did not hang")
+	case <-time.After(300 * time.Millisecond):
+	}
+	at := time.Now()
+	c.signal(os.Interrupt)
+	<-c.ended
+	if took := time.Since(at); took > time.Second {
+		t.Errorf("the second signal took %s", took)
+	}
+	l.must(0, "export", dir)
+	sameTree(t, "the resumed export", snapshotTree(t, dir), snapshotTree(t, l.path("undisturbed")))
 }
 
 // untilQuiet waits until the program has asked for nothing for a while.
@@ -183,53 +186,40 @@ func (l *lab) untilQuiet(c *child) {
 func TestSecondProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, killOptions(), simulator.ListenOptions{})
-	for name, args := range map[string][]string{
-		"one folder": {"export", l.path("snapshot")}, "below one parent": {"export", "--into", l.path("parent")},
-		"one journal": {"export", l.path("a"), "--checkpoint", l.path("journal.db")},
+	journal := l.path("journal.db")
+	for _, c := range []struct {
+		first, second []string
+		journal       string
+	}{
+		{[]string{"export", l.path("snapshot")}, []string{"export", l.path("snapshot")}, l.path("snapshot.checkpoint.db")},
+		{[]string{"export", "--into", l.path("parent")}, []string{"export", "--into", l.path("parent")}, l.path("parent", ".checkpoint.db")},
+		{[]string{"export", l.path("a"), "--checkpoint", journal}, []string{"export", l.path("b"), "--checkpoint", journal}, journal},
 	} {
-		t.Run(name, func(t *testing.T) {
-			l.server.SetFaults(simulator.Fault{Kind: simulator.FaultStallHeader, Skip: 10})
-			asked := make(chan struct{})
-			l.after(5, func() { close(asked) })
-			first := l.command(args...).start()
-			select {
-			case <-asked:
-			case <-first.ended:
-				t.Fatal(first.wait())
-			}
-			second := args
-			if name == "one journal" {
-				second = []string{"export", l.path("b"), "--checkpoint", l.path("journal.db")}
-			}
-			before := maps.Clone(tree(t, l.dir))
+		l.server.SetFaults(simulator.Fault{Kind: simulator.FaultStallHeader, Skip: 10})
+		asked := make(chan struct{})
+		l.after(5, func() { close(asked) })
+		first := l.command(c.first...).start()
+		select {
+		case <-asked:
+		case <-first.ended:
+			t.Fatal(first.wait())
+		}
+		for _, args := range [][]string{c.second, {"runs", "--checkpoint", c.journal}, {"resume", "--checkpoint", c.journal}} {
 			begun := time.Now()
-			o := l.must(11, second...)
+			o := l.must(11, args...)
 			if took := time.Since(begun); took > 2*time.Second {
-				t.Errorf("refused only after %s", took)
+				t.Errorf("%q: refused only after %s", args, took)
 			}
 			if !strings.Contains(o.err, fmt.Sprintf("process %d", first.cmd.Process.Pid)) {
-				t.Errorf("the process is not named: %s", o)
+				t.Errorf("%q: the process is not named: %s", args, o)
 			}
-			for path := range tree(t, l.dir) {
-				if _, was := before[path]; !was && strings.HasPrefix(path, "b") {
-					t.Errorf("the refused process made %s", path)
-				}
-			}
-			for _, args := range [][]string{{"runs"}, {"resume"}} {
-				l.must(11, append(args, "--checkpoint", journalOf(l, name))...)
-			}
-			first.signal(syscall.SIGKILL)
-			first.wait()
-			l.server.SetFaults()
-			l.must(0, args...)
-		})
+		}
+		if _, err := os.Stat(l.path("b")); err == nil {
+			t.Error("the refused process made its folder")
+		}
+		first.signal(syscall.SIGKILL)
+		first.wait()
+		l.server.SetFaults()
+		l.must(0, c.first...)
 	}
 }
-
-func journalOf(l *lab, name string) string {
-	return map[string]string{
-		"one folder": l.path("snapshot.checkpoint.db"), "below one parent": l.path("parent", ".checkpoint.db"),
-		"one journal": l.path("journal.db"),
-	}[name]
-}
-

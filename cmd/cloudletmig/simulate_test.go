@@ -28,6 +28,7 @@ type world struct {
 	simulators int
 	account    *simulator.Account
 	creds      simulator.Credentials
+	host       string
 	server     *simulator.Server
 	listener   *simulator.Listener
 	older      []*simulator.Listener // of simulators before
@@ -154,9 +155,11 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	listen := simulator.ListenOptions{StallHandshakes: *stall}
 	switch {
 	case *again:
-		listen.Addr = w.listener.Host
-		ts.Check(w.listener.Close())
-		w.listener = nil
+		listen.Addr = w.host
+		if w.listener != nil {
+			ts.Check(w.listener.Close())
+			w.listener = nil
+		}
 	case generate.Policies > 0:
 		w.account = simulator.Generate(generate)
 	default:
@@ -181,6 +184,7 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	var err error
 	w.listener, err = simulator.Listen(w.ctx(), w.server, listen)
 	ts.Check(err)
+	w.host = w.listener.Host
 	ts.Setenv("EDGERC", w.listener.Edgerc)
 	ts.Setenv("CA", w.listener.CAFile)
 	ts.Setenv("HOST", w.listener.Host)

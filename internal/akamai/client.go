@@ -63,6 +63,7 @@ type Client struct {
 	now       func() time.Time
 	scrub     scrubber
 	scratch   sync.Pool   // of *bytes.Buffer
+	spare     chan []byte // memory of documents that were given back
 	answered  atomic.Bool // whether the host ever answered
 	count     counters
 }
@@ -98,6 +99,7 @@ func New(creds Credentials, opts Options) (*Client, error) {
 		log:       opts.Log,
 		now:       opts.Now,
 		scrub:     newScrubber(creds),
+		spare:     make(chan []byte, 2*opts.Workers),
 	}
 	if opts.RPS > 0 {
 		c.limiter = rate.NewLimiter(rate.Limit(opts.RPS), 1)

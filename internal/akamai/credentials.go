@@ -147,7 +147,7 @@ func (s settings) credentials() (Credentials, error) {
 	if text := s.values[keyMaxBody]; text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return Credentials{}, unusable("leave it out, or write 131072", "%s in %s is no number of bytes: %q", s.name(keyMaxBody), s.place, text)
+			return Credentials{}, unusable("leave it out, or write 131072", "%s in %s is no number of bytes", s.name(keyMaxBody), s.place)
 		}
 		creds.MaxBody = n
 	}

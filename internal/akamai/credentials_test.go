@@ -86,7 +86,7 @@ func TestCredentialErrors(t *testing.T) {
 		{"user", host("u@h.example"), "", `is no HOST[:PORT]`},
 		{"query", host("h.example?x"), "", `is no HOST[:PORT]`},
 		{"only a port", host(":443"), "", `is no HOST[:PORT]`},
-		{"max_body", goodSection + "max_body = 12k\n", "", `max_body in section "default" of FILE is no number of bytes: "12k"`},
+		{"max_body", goodSection + "max_body = 12k\n", "", `max_body in section "default" of FILE is no number of bytes`},
 		{"no INI", goodSection + canarySecret[:12] + "\n", "", `FILE, line 6, is no credentials file`},
 		{"open bracket", "[default\n" + goodSection, "", `FILE is no credentials file`},
 	} {

@@ -182,7 +182,7 @@ func (c *Client) read(resp *http.Response) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", errTooLarge, resp.ContentLength, limit)
 	}
 	if resp.ContentLength >= 0 {
-		body := make([]byte, resp.ContentLength)
+		body := c.room(int(resp.ContentLength))
 		n, err := io.ReadFull(resp.Body, body)
 		if err != nil {
 			return body[:n], broken(err, fmt.Sprintf("after %d of %d bytes", n, len(body)))
@@ -207,6 +207,35 @@ func (c *Client) read(resp *http.Response) ([]byte, error) {
 		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, limit)
 	}
 	return bytes.Clone(scratch.Bytes()), err
+}
+
+// recycled is the size from which memory is worth being used again, and the steps in which it is taken.
+const recycled = 64 << 10
+
+// room gives memory for n bytes: what Recycle was given where that is large enough, else new.
+func (c *Client) room(n int) []byte {
+	if n < recycled {
+		return make([]byte, n)
+	}
+	select {
+	case spare := <-c.spare:
+		if cap(spare) >= n {
+			return spare[:n]
+		}
+	default:
+	}
+	return make([]byte, n, (n+recycled-1)/recycled*recycled)
+}
+
+// Recycle takes back the memory of a document that Get gave and that nobody looks at any more, for another answer.
+func (c *Client) Recycle(doc []byte) {
+	if cap(doc) < recycled {
+		return
+	}
+	select {
+	case c.spare <- doc:
+	default: // there is enough of it
+	}
 }
 
 func broken(err error, where string) error {

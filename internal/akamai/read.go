@@ -131,7 +131,7 @@ func (c *Client) chance(res result) chance {
 	case !ok(res.answer):
 		return chanceNone
 	case errors.Is(res.err, errUnsound):
-		return chanceFew
+		return chanceGood // cut short somewhere on the way, with a length that agrees
 	case isDefect(res.err):
 		return chanceNone
 	}

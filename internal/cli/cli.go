@@ -13,10 +13,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"cloudletmig/internal/report"
@@ -98,6 +100,12 @@ Try it without an account: cloudletmig demo`,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) },
 	}
 	a.global.register(root.PersistentFlags())
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "accountkey" {
+			name = "account-key"
+		}
+		return pflag.NormalizedName(name)
+	})
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{text: err.Error(), hint: cmd.CommandPath() + " --help lists the flags"}
 	})
@@ -149,12 +157,16 @@ func (a *app) complain(err error) {
 	}
 	fmt.Fprintf(a.err, "cloudletmig: error: %s\n", oneLine(err.Error()))
 	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
+	switch {
+	case errors.As(err, &hinted) && hinted.Hint() != "":
 		fmt.Fprintf(a.err, "cloudletmig: hint: %s\n", hinted.Hint())
+	case errors.Is(err, syscall.ENOSPC):
+		fmt.Fprintln(a.err, "cloudletmig: hint: free some space, then give the same command again")
 	}
 }
 
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// oneLine puts the lines of joined errors behind one another.
+func oneLine(text string) string { return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n", "; ")), " ") }
 
 // printDocument prints the one JSON document of --output json: the command's facts, the exit code and the error.
 func (a *app) printDocument(exit int, err error) error {

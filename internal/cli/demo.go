@@ -38,7 +38,7 @@ type demonstration struct {
 }
 
 func (a *app) demo(ctx context.Context, redirects string) (err error) {
-	account := simulator.Generate(simulator.GenerateOptions{Policies: 60, Versions: 6, Rules: 80, Seed: 1})
+	account := simulator.Generate(simulator.GenerateOptions{Policies: 40, Versions: 5, Rules: 60, Seed: 1})
 	if redirects != "" {
 		if account, err = redirectAccount(redirects); err != nil {
 			return err
@@ -53,7 +53,7 @@ func (a *app) demo(ctx context.Context, redirects string) (err error) {
 		Account: account, Credentials: simulator.NewCredentials(), Seed: 1,
 		Faults: []simulator.Fault{
 			{Kind: simulator.FaultLatency, Delay: 5 * time.Millisecond, Jitter: 10 * time.Millisecond},
-			{Kind: simulator.FaultServerError, Probability: 0.01},
+			{Kind: simulator.FaultServerError, Probability: 0.004},
 			{Kind: simulator.FaultLimit, Probability: 0.002, Delay: 300 * time.Millisecond},
 		},
 	})

@@ -190,9 +190,10 @@ func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai
 	defer func() {
 		if exitOf(err) == exitUsage && !r.resumed { // nothing of what was asked for is there: leave nothing behind
 			err = errors.Join(err, snapshot.Clear(folder))
-			_ = os.Remove(plan.dir) // unless it holds something else
 		}
-		err = errors.Join(err, folder.Close())
+		if err = errors.Join(err, folder.Close()); err != nil {
+			_ = os.Remove(plan.dir) // unless it holds something
+		}
 	}()
 	e := export.Export{
 		Source: client, Store: snapshot.NewWriter(folder, plan.options.Format == export.Pretty),

@@ -34,12 +34,6 @@ func (o *globalOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.EdgeRC, "edgerc", "", "credentials `FILE` (AKAMAI_EDGERC; default ~/.edgerc)")
 	f.StringVar(&o.Section, "section", "", "section of the credentials file (AKAMAI_EDGERC_SECTION; default \"default\")")
 	f.StringVar(&o.AccountKey, "account-key", "", "account switch `KEY` (AKAMAI_EDGERC_ACCOUNT_KEY; default from the file)")
-	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "accountkey" {
-			name = "account-key"
-		}
-		return pflag.NormalizedName(name)
-	})
 	f.StringVar(&o.CAFile, "ca-file", "", "one more certificate authority to trust, as `PEM` file (CLOUDLETMIG_CA_FILE)")
 	f.IntVar(&o.Workers, "workers", 8, "requests in flight, all kinds together")
 	f.Float64Var(&o.RPS, "rps", 0, "cap on requests per second; 0: only the server's limits")

@@ -49,7 +49,7 @@ func (a *app) listCommand() *cobra.Command {
 		Use:   "list",
 		Short: "Look up policies, versions, activations, properties, groups and origins",
 		Long: `list shows what there is, in the account or, with --from, in a snapshot. POLICY is an id or an exact name, with v2: or
-v3: in front where both have it.`,
+v3: in front where both have it. JSON output shows the API's own documents; with --from, versions come with their rules.`,
 		Example: `  cloudletmig list groups
   cloudletmig list policies --output csv
   cloudletmig list versions v3:static_assets_redirector
@@ -103,6 +103,9 @@ func (a *app) list(cmd *cobra.Command, o listOptions, look func(context.Context,
 			return &usageError{text: "--from: " + err.Error(), hint: "name the folder of a snapshot"}
 		}
 		defer s.Close()
+		if cmd.Name() == "origins" && s.Manifest.Counts.Origins == 0 {
+			a.log.Warn("the snapshot holds no load-balancing origins: the account had none, or its export left them out (docs/snapshot.md)")
+		}
 		if !s.Manifest.Complete {
 			a.log.Warn("the snapshot is incomplete: what failed to be exported is not shown", "failed", len(s.Manifest.Failed))
 		}

@@ -212,14 +212,28 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	case errors.Is(err, job.ErrIncomplete):
 		state, hint = checkpoint.Incomplete, "the same command again does only what is left"
 	case errors.Is(err, syscall.ENOSPC):
-		hint = "free some space; then " + r.howToResume()
+		hint = "free some space, then " + r.howToResume()
 	}
 	summary, jsonErr := json.Marshal(facts)
-	err = errors.Join(err, jsonErr, r.journal.End(ctx, state, exitOf(err), summary))
-	if _, pruneErr := r.db.Prune(ctx, keptRuns); pruneErr != nil {
-		err = errors.Join(err, pruneErr)
+	_, pruneErr := r.db.Prune(ctx, keptRuns)
+	// The reason why the run ended comes first; a full disk is said once.
+	for _, also := range []error{jsonErr, r.journal.End(ctx, r.state(ctx, state), exitOf(err), summary), pruneErr, r.db.Close()} { //nolint:contextcheck // a journal is closed also when ctx has ended
+		if also != nil && (!errors.Is(err, syscall.ENOSPC) || !errors.Is(also, syscall.ENOSPC)) {
+			err = errors.Join(err, also)
+		}
 	}
-	return withHint(errors.Join(err, r.db.Close()), hint) //nolint:contextcheck // closed also when ctx has ended
+	return withHint(err, hint)
+}
+
+// state is how a run ended. One that failed before it got anything done leaves nothing to go on with.
+func (r *run) state(ctx context.Context, state string) string {
+	if state != checkpoint.Failed {
+		return state
+	}
+	if info, err := r.db.Run(ctx, r.journal.ID()); err == nil && info.Done == 0 {
+		return checkpoint.Abandoned
+	}
+	return state
 }
 
 // keptRuns is how many complete runs the journal keeps the items of.

@@ -34,7 +34,10 @@ full, and names what is added, removed or changed since. The exit code is 4 when
 }
 
 func (a *app) verify(ctx context.Context, dir string, live bool) error {
-	if _, err := os.Stat(dir); err != nil {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		if err == nil {
+			err = fmt.Errorf("%s is a file, not a folder", dir)
+		}
 		return &usageError{text: "verify: " + err.Error(), hint: "name the folder of a snapshot"}
 	}
 	begun := time.Now()
@@ -107,14 +110,14 @@ func (a *app) compareLive(ctx context.Context, dir string) ([]snapshot.Problem, 
 	progress := a.showProgress("verify --live", slowed(client))
 	defer progress.Stop()
 	e := export.Export{
-		Source: client, Store: comparer, Options: options, Log: a.log, Now: time.Now,
+		Source: client, Store: comparer, Options: options, MayMiss: true, Log: a.log, Now: time.Now,
 		Pool: job.Pool{Workers: a.global.Workers, Journal: &job.Memory{}, Watch: progress.Watch},
 	}
 	result, err := e.Run(ctx, snapshot.Manifest{})
 	for _, f := range result.Manifest.Failed {
 		a.log.Error("could not be compared", "item", f.Item, "error", f.Error)
 	}
-	if err != nil && !errors.Is(err, export.ErrNoMatch) {
+	if err != nil {
 		return nil, err
 	}
 	return comparer.Differences(), nil

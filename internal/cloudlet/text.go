@@ -190,8 +190,8 @@ func (s *scanner) digits() bool {
 
 const spaces = "                                                                "
 
-// prettyBuffer is how much is handed on at a time.
-const prettyBuffer = 32 << 10
+// prettyBuffer is about how much is handed on at a time.
+const prettyBuffer = 4 << 10
 
 // WritePretty writes doc, which must be valid JSON, with two-space indent, and nothing else changed: key order, number
 // literals and escapes stay as they are. It ends without a line break, and holds no copy of doc.

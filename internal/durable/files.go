@@ -86,3 +86,29 @@ func (f *Folder) Sweep() (int, error) {
 	}
 	return removed, nil
 }
+
+// SweepFolders removes the folders in which there is no file, deepest first. No Write may be under way.
+func (f *Folder) SweepFolders() error {
+	var dirs []string
+	err := fs.WalkDir(f.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && name != "." {
+			dirs = append(dirs, name)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sweep folders: %w", err)
+	}
+	for _, dir := range slices.Backward(dirs) {
+		if entries, err := f.entries(dir); err != nil || len(entries) > 0 {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := f.Remove(dir); err != nil {
+			return fmt.Errorf("sweep folders: %w", err)
+		}
+	}
+	return nil
+}

@@ -25,6 +25,8 @@ type Source interface {
 	Get(ctx context.Context, r cloudlet.Resource) ([]byte, error)
 	// Page reads one page of a list: the first when next is empty.
 	Page(ctx context.Context, r cloudlet.Resource, next string) (cloudlet.Page, error)
+	// Recycle takes back the memory of a document that Get gave.
+	Recycle(doc []byte)
 }
 
 // Store takes what was read. Safe for concurrent use.
@@ -72,6 +74,7 @@ type Export struct {
 	Base    *snapshot.Snapshot // an earlier snapshot to take unchanged versions from; nil: none
 	Pool    job.Pool           // its Flush and Watch are set by Run; Watch is called as well when given
 	Options Options
+	MayMiss bool // it is no error when nothing is what Options name
 	Log     *slog.Logger
 	Now     func() time.Time
 }
@@ -158,7 +161,7 @@ func (s *state) nothing() error {
 	if s.firstError != nil {
 		return nil // a list may have broken off before it came to what was asked for
 	}
-	if missed := s.filter.missed(); missed != "" {
+	if missed := s.filter.missed(); missed != "" && !s.export.MayMiss {
 		return fmt.Errorf("%w %s", ErrNoMatch, missed)
 	}
 	for _, code := range s.export.Options.Types {

@@ -61,7 +61,11 @@ func (s *state) version(key, name string, f snapshot.File) job.Item {
 			return s.lostItem(key, name, err)
 		}
 		s.counted(&s.fetched)
-		return job.Step{Write: s.put(key, f, doc)}, nil
+		put := s.put(key, f, doc)
+		return job.Step{Write: func(ctx context.Context) (any, error) {
+			defer s.export.Source.Recycle(doc)
+			return put(ctx)
+		}}, nil
 	}}
 }
 

@@ -143,10 +143,14 @@ func (a *Account) view(p *policy) *heldPolicy {
 	return a.source.policy(p)
 }
 
-// hold is the policy for changing: from now on it is kept.
+// hold is the policy for changing: from now on it is kept, and so are its versions, since what is made up of them
+// follows from what the policy was before.
 func (a *Account) hold(p *policy) *heldPolicy {
 	if p.held == nil {
 		p.held = a.source.policy(p)
+		for i := range p.versions {
+			a.holdVersion(p, &p.versions[i])
+		}
 	}
 	return p.held
 }

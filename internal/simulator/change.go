@@ -71,6 +71,7 @@ func (a *Account) AddVersion(id int64, description, rules string) (int64, error)
 	if err != nil {
 		return 0, fmt.Errorf("add version of policy %d: %w", id, err)
 	}
+	a.hold(p)
 	if p.shared {
 		return a.addSharedVersion(p, p.next(), quote(description), taken).number, nil
 	}
@@ -243,6 +244,7 @@ func (a *Account) changePolicy(id int64, do func(p *policy) error) error {
 	if err != nil {
 		return err
 	}
+	a.hold(p)
 	if err := do(p); err != nil {
 		return fmt.Errorf("change policy %d: %w", id, err)
 	}

@@ -65,7 +65,10 @@ func OriginFolders(ids []string) map[string]string {
 	folders := make(map[string]string, len(ids))
 	for _, id := range ids {
 		name := safeName(id)
-		if name != id || reserved(id) || folded[strings.ToLower(id)] > 1 {
+		if reserved(name) {
+			name = "_" + name
+		}
+		if name != id || folded[strings.ToLower(id)] > 1 {
 			sum := sha256.Sum256([]byte(id))
 			name = fmt.Sprintf("%.40s~%s", name, hex.EncodeToString(sum[:6]))
 		}

@@ -20,8 +20,8 @@ const FormatNumber = 1
 var (
 	// ErrNoManifest: the folder holds no manifest, so it is no finished snapshot.
 	ErrNoManifest = errors.New("no " + ManifestFile)
-	// ErrDamaged: the manifest is not what was written.
-	ErrDamaged = errors.New(ManifestFile + " is damaged")
+	// ErrDamaged: the manifest, or a file, is not what was written.
+	ErrDamaged = errors.New("snapshot is damaged")
 	// ErrNewer: the snapshot was written by a newer version of the tool.
 	ErrNewer = errors.New("snapshot has a newer format")
 )
@@ -153,15 +153,15 @@ func marshal(v any, indent string) ([]byte, error) {
 func readManifest(text []byte) (Manifest, error) {
 	var m Manifest
 	if len(text) < sealSize {
-		return m, fmt.Errorf("%w: it is cut short", ErrDamaged)
+		return m, fmt.Errorf("%w: %s is cut short", ErrDamaged, ManifestFile)
 	}
 	body, seal := text[:len(text)-sealSize], text[len(text)-sealSize:]
 	sum := sha256.Sum256(body)
 	if string(seal) != sealStart+hex.EncodeToString(sum[:])+sealEnd {
-		return m, fmt.Errorf("%w: its seal does not fit its content", ErrDamaged)
+		return m, fmt.Errorf("%w: the seal of %s does not fit its content", ErrDamaged, ManifestFile)
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
-		return m, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return m, fmt.Errorf("%w: read %s: %w", ErrDamaged, ManifestFile, err)
 	}
 	if m.Format > FormatNumber {
 		return m, fmt.Errorf("%w: %d, and this version of the tool reads up to %d", ErrNewer, m.Format, FormatNumber)

@@ -4,12 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
-	"maps"
-	"slices"
-	"strings"
 
-	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/durable"
 )
 
@@ -49,11 +44,14 @@ func (s *Snapshot) Read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is not in the manifest", path)
 	}
 	text, err := s.folder.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s is missing", ErrDamaged, path)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if !f.fits(text) {
-		return nil, fmt.Errorf("%s is not what the manifest says: its size or hash differs", path)
+		return nil, fmt.Errorf("%w: the size or the hash of %s is not what the manifest says", ErrDamaged, path)
 	}
 	return text, nil
 }
@@ -67,40 +65,6 @@ func (s *Snapshot) Versions() map[string]File {
 		}
 	}
 	return versions
-}
-
-// Policies reads every policy's own document, by path.
-func (s *Snapshot) Policies() iter.Seq2[cloudlet.Policy, error] {
-	return func(yield func(cloudlet.Policy, error) bool) {
-		for _, path := range slices.Sorted(maps.Keys(s.Manifest.Files)) {
-			api, ok := cloudlet.V2, strings.HasPrefix(path, legacy+"/")
-			if strings.HasPrefix(path, shared+"/") {
-				api, ok = cloudlet.V3, true
-			}
-			if !ok || !strings.HasSuffix(path, "/"+PolicyFile) || strings.Count(path, "/") != 2 {
-				continue
-			}
-			text, err := s.Read(path)
-			var p cloudlet.Policy
-			if err == nil {
-				p, err = cloudlet.ParsePolicy(api, text)
-			}
-			if !yield(p, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// Below gives the files in a folder, by path.
-func (s *Snapshot) Below(folder string) []File {
-	var files []File
-	for _, path := range slices.Sorted(maps.Keys(s.Manifest.Files)) {
-		if strings.HasPrefix(path, folder+"/") {
-			files = append(files, s.Manifest.Files[path])
-		}
-	}
-	return files
 }
 
 // Path is the folder that the snapshot is in.

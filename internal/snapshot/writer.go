@@ -139,7 +139,7 @@ func (w *Writer) sweep(wanted map[string]bool) error {
 			}
 		}
 	}
-	return nil
+	return w.folder.SweepFolders()
 }
 
 // Clear removes what an export leaves in a folder, and nothing else.
