@@ -36,7 +36,7 @@ var figures = struct {
 	kills, killsInto, killsBase, faultSeeds, diskSizes, diskFaults, changes, baseSequences figure
 }{
 	kills: figure{30, 300}, killsInto: figure{10, 100}, killsBase: figure{10, 100}, faultSeeds: figure{20, 500},
-	diskSizes: figure{5, 25}, diskFaults: figure{4, 40}, changes: figure{4, 60}, baseSequences: figure{3, 100},
+	diskSizes: figure{5, 25}, diskFaults: figure{3, 40}, changes: figure{4, 60}, baseSequences: figure{3, 100},
 }
 
 // built is the built program and how many tests use it.

@@ -87,15 +87,20 @@ func (w *world) leaked(text string) string {
 	return ""
 }
 
-// numbers, statuses and faults are flags that are given several times.
+// numbers, statuses and faults are flags that take several values.
 type numbers []int64
 
 func (n *numbers) String() string { return fmt.Sprint(*n) }
 
 func (n *numbers) Set(text string) error {
-	v, err := strconv.ParseInt(text, 10, 64)
-	*n = append(*n, v)
-	return err
+	for part := range strings.SplitSeq(text, ",") {
+		v, err := strconv.ParseInt(part, 10, 64)
+		if err != nil {
+			return err
+		}
+		*n = append(*n, v)
+	}
+	return nil
 }
 
 type statuses map[string]int
@@ -122,12 +127,14 @@ func (f *faults) Set(text string) error {
 	return err
 }
 
-// simulate starts a simulator in this process: of samples/account, or with -policies of a generated account. With
+// simulate starts a simulator in this process: of samples/account, with -only of some of its policies, which takes less
+// time; or with -policies of a generated account. With
 // -again it is the account, the credentials and the address of the simulator before, which ends. Its credentials become
 // those of ~/.edgerc, and its authority is trusted.
 func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	var generate simulator.GenerateOptions
+	var only numbers
 	opt := simulator.Options{Absent: map[string]int{}, Seed: 1, ActivationTime: -1, BalancingTime: -1}
 	flags := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -137,6 +144,7 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	flags.BoolVar(&generate.Plain, "plain", false, "")
 	flags.BoolVar(&generate.Hostile, "hostile", false, "")
 	flags.Var((*numbers)(&opt.DeniedGroups), "deny-group", "")
+	flags.Var(&only, "only", "")
 	flags.Var(statuses(opt.Absent), "absent", "")
 	flags.Var((*faults)(&opt.Faults), "fault", "")
 	again := flags.Bool("again", false, "")
@@ -166,6 +174,11 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 		account, err := simulator.Load(filepath.Join("..", "..", "samples", "account"))
 		ts.Check(err)
 		w.account = account
+	}
+	for _, p := range w.account.Policies() {
+		if len(only) > 0 && !slices.Contains(only, p.ID) {
+			ts.Check(w.account.RemovePolicy(p.ID))
+		}
 	}
 	if !*again {
 		w.simulators++
