@@ -52,7 +52,7 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// setup gives a script a home of its own, and nothing of the environment of whoever runs the tests.
+// setup gives a script a home of its own, and nothing of the environment of whoever runs the tests. Its world ends with it.
 func setup(env *testscript.Env) error {
 	home := filepath.Join(env.WorkDir, "home")
 	if err := os.MkdirAll(home, 0o700); err != nil {
@@ -63,7 +63,15 @@ func setup(env *testscript.Env) error {
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector otherwise sleeps for a second at each exit
 	w := new(world)
 	env.Values[worldKey{}] = w
-	env.Defer(w.close)
+	tb, ok := env.T().(testing.TB)
+	if !ok {
+		return errors.New("the script runs in no test")
+	}
+	env.Defer(func() {
+		if err := w.close(); err != nil {
+			tb.Errorf("end of the script: %v", err)
+		}
+	})
 	return nil
 }
 

@@ -50,13 +50,17 @@ func worldOf(ts *testscript.TestScript) *world {
 // ctx is for what a script starts and close ends: a script has no context of its own.
 func (w *world) ctx() context.Context { return context.Background() }
 
-func (w *world) close() {
-	_ = w.release() // the folder goes anyway
+// close ends everything that the script has started, and gives what went wrong beside the script.
+func (w *world) close() error {
+	err := w.release()
 	for _, l := range append(w.older, w.listener) {
 		if l != nil {
-			_ = l.Close()
+			err = errors.Join(err, l.Close())
 		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return errors.Join(err, w.wrong)
 }
 
 func (w *world) release() error {

@@ -186,7 +186,7 @@ func TestEnvironmentErrors(t *testing.T) {
 		"AKAMAI_CLIENT_TOKEN is missing in the environment":                        {"AKAMAI_HOST", "h.example"},
 		"AKAMAI_CLIENT_TOKEN is empty in the environment":                          {"AKAMAI_HOST", "h.example", "AKAMAI_CLIENT_TOKEN", ""},
 		`host in the environment has a slash: "h.example/"`:                        append(wholeEnvironment("AKAMAI_"), "AKAMAI_HOST", "h.example/"),
-		`AKAMAI_MAX_BODY in the environment is no number of bytes`:         append(wholeEnvironment("AKAMAI_"), "AKAMAI_MAX_BODY", "much"),
+		`AKAMAI_MAX_BODY in the environment is no number of bytes`:                 append(wholeEnvironment("AKAMAI_"), "AKAMAI_MAX_BODY", "much"),
 		"AKAMAI_CLIENT_SECRET in the environment has a space or another character": append(wholeEnvironment("AKAMAI_"), "AKAMAI_CLIENT_SECRET", "a b"),
 	} {
 		_, _, err := LoadCredentials(CredentialOptions{Home: home, Env: environment(pairs...)})

@@ -166,7 +166,9 @@ func (a *app) complain(err error) {
 }
 
 // oneLine puts the lines of joined errors behind one another.
-func oneLine(text string) string { return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n", "; ")), " ") }
+func oneLine(text string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n", "; ")), " ")
+}
 
 // printDocument prints the one JSON document of --output json: the command's facts, the exit code and the error.
 func (a *app) printDocument(exit int, err error) error {

@@ -17,7 +17,6 @@ import (
 	"cloudletmig/internal/durable"
 	"cloudletmig/internal/export"
 	"cloudletmig/internal/job"
-	"cloudletmig/internal/report"
 	"cloudletmig/internal/snapshot"
 )
 
@@ -197,7 +196,7 @@ func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai
 	}()
 	e := export.Export{
 		Source: client, Store: snapshot.NewWriter(folder, plan.options.Format == export.Pretty),
-		Pool: job.Pool{Workers: a.global.Workers, Writers: max(a.global.Workers, 4), Journal: r.journal},
+		Pool: job.Pool{Workers: a.global.Workers, Writers: writers, Queue: writers / 2, Journal: r.journal},
 		Base: plan.base.Snapshot, Options: plan.options, Log: a.log, Now: time.Now,
 	}
 	progress := a.showProgress("export", slowed(client))
@@ -220,71 +219,6 @@ func slowed(client *akamai.Client) func() string {
 			return ""
 		}
 	}
-}
-
-// exportDocument are the facts of an export as --output json prints them and the journal keeps them.
-func exportDocument(dir string, r export.Result, s akamai.Stats) map[string]any {
-	m := r.Manifest
-	return map[string]any{
-		"command": "export", "dir": dir, "complete": m.Complete, "consistent": m.Consistent, "counts": m.Counts,
-		"versions": map[string]int{"fetched": r.Fetched, "kept": r.Kept, "from_base": r.Taken}, "rounds": r.Rounds,
-		"requests": map[string]any{
-			"sent": s.Requests, "retries": s.Retries, "throttled": s.Throttled, "bytes": s.Bytes,
-			"waited_seconds": s.Waited.Seconds(),
-		},
-		"classes": map[string]int{"failed": len(m.Failed), "gone": len(m.Gone), "absent": len(m.Absent)},
-		"failed":  list(m.Failed), "gone": list(m.Gone), "absent": list(m.Absent),
-	}
-}
-
-// list is s, or an empty list instead of none.
-func list[T any](s []T) []T { return append([]T{}, s...) }
-
-// exportSummary prints how an export ended, for people, and adds to the error what to do next.
-func (a *app) exportSummary(dir string, r export.Result, s akamai.Stats, begun time.Time, err error) error {
-	m := r.Manifest
-	if m.Format == 0 { // there is no manifest: the run did not come to its end
-		return err
-	}
-	summary := report.Summary{Headline: "Exported to " + dir, Facts: []report.Fact{
-		{Name: "policies", Value: report.Number(m.Counts.Policies)},
-		{Name: "versions", Value: report.Number(m.Counts.Versions)},
-		{Name: "rules", Value: report.Number(m.Counts.Rules)},
-		{Name: "origins", Value: fmt.Sprintf("%d with %s load-balancing versions", m.Counts.Origins, report.Number(m.Counts.OriginVersions))},
-		{Name: "of all versions", Value: fmt.Sprintf("%s fetched, %s kept from an earlier run, %s from the base",
-			report.Number(r.Fetched), report.Number(r.Kept), report.Number(r.Taken))},
-		{Name: "files", Value: report.Number(m.Counts.Files) + ", " + report.Bytes(m.Counts.Bytes)},
-		{Name: "requests", Value: fmt.Sprintf("%s, %s retries", report.Number(s.Requests), report.Number(s.Retries))},
-		{Name: "waited for limits", Value: report.Duration(s.Waited)},
-		{Name: "time", Value: report.Duration(time.Since(begun))},
-		{Name: "consistent", Value: consistency(m, r.Rounds)},
-	}}
-	if !m.Complete {
-		summary.Headline = "Exported to " + dir + ", INCOMPLETE"
-	}
-	for _, f := range m.Failed {
-		summary.Failed = append(summary.Failed, report.Item{Name: f.Item, Text: f.Error})
-	}
-	for _, n := range m.Absent {
-		summary.Notes = append(summary.Notes, report.Item{Name: n.What + " absent", Text: n.Reason})
-	}
-	for _, name := range m.Gone {
-		summary.Notes = append(summary.Notes, report.Item{Name: "removed from the account meanwhile", Text: name})
-	}
-	if a.global.Output == "text" {
-		err = errors.Join(err, summary.Text(a.out))
-	}
-	if errors.Is(err, job.ErrIncomplete) {
-		return fmt.Errorf("%d of the account's items could not be exported, all named above: %w", len(m.Failed), err)
-	}
-	return err
-}
-
-func consistency(m snapshot.Manifest, rounds int) string {
-	if m.Consistent {
-		return fmt.Sprintf("yes: nothing had changed when the lists were read again (%d times in all)", rounds)
-	}
-	return fmt.Sprintf("NO: the account was still changing after the lists were read %d times", rounds)
 }
 
 // canonical is a text that is the same for the same options.

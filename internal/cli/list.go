@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
+	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -96,28 +93,11 @@ v3: in front where both have it. JSON output shows the API's own documents; with
 
 // list opens the account or the snapshot, and shows what look finds in it.
 func (a *app) list(cmd *cobra.Command, o listOptions, look func(context.Context, reader) (listing, error)) error {
-	var from reader
-	if o.From != "" {
-		s, err := snapshot.Open(o.From)
-		if err != nil {
-			return &usageError{text: "--from: " + err.Error(), hint: "name the folder of a snapshot"}
-		}
-		defer s.Close()
-		if cmd.Name() == "origins" && s.Manifest.Counts.Origins == 0 {
-			a.log.Warn("the snapshot holds no load-balancing origins: the account had none, or its export left them out (docs/snapshot.md)")
-		}
-		if !s.Manifest.Complete {
-			a.log.Warn("the snapshot is incomplete: what failed to be exported is not shown", "failed", len(s.Manifest.Failed))
-		}
-		from = s
-	} else {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		from = client
+	from, closeIt, err := a.open(o.From, cmd.Name())
+	if err != nil {
+		return err
 	}
+	defer closeIt()
 	l, err := look(cmd.Context(), from)
 	if err != nil {
 		return err
@@ -127,22 +107,54 @@ func (a *app) list(cmd *cobra.Command, o listOptions, look func(context.Context,
 		a.document = map[string]any{"command": "list " + cmd.Name(), cmd.Name(): list(l.documents)}
 		return nil
 	case "csv":
-		for i := range l.header {
-			l.header[i] = strings.ToLower(l.header[i])
-		}
-		for _, row := range l.rows {
-			if l.tree {
-				row[0] = strings.TrimLeft(row[0], " ")
-			}
-		}
-		return report.CSV(a.out, l.header, l.rows)
+		return l.csv(a.out)
 	}
+	return l.table(a.out)
+}
+
+// open opens the snapshot in dir, or the account where dir is empty.
+func (a *app) open(dir, what string) (reader, func(), error) {
+	if dir == "" {
+		client, _, err := a.connect()
+		if err != nil {
+			return nil, nil, err
+		}
+		return client, client.Close, nil
+	}
+	s, err := snapshot.Open(dir)
+	if err != nil {
+		return nil, nil, &usageError{text: "--from: " + err.Error(), hint: "name the folder of a snapshot"}
+	}
+	if what == "origins" && s.Manifest.Counts.Origins == 0 {
+		a.log.Warn("the snapshot holds no load-balancing origins: the account had none, or its export left them out (docs/snapshot.md)")
+	}
+	if !s.Manifest.Complete {
+		a.log.Warn("the snapshot is incomplete: what failed to be exported is not shown", "failed", len(s.Manifest.Failed))
+	}
+	return s, func() { _ = s.Close() }, nil // it was only read
+}
+
+// csv writes the listing for programs.
+func (l listing) csv(to io.Writer) error {
+	for i := range l.header {
+		l.header[i] = strings.ToLower(l.header[i])
+	}
+	for _, row := range l.rows {
+		if l.tree {
+			row[0] = strings.TrimLeft(row[0], " ")
+		}
+	}
+	return report.CSV(to, l.header, l.rows)
+}
+
+// table writes the listing for people.
+func (l listing) table(to io.Writer) error {
 	for _, row := range l.rows {
 		for i := range row {
 			row[i] = cloudlet.Printable(row[i])
 		}
 	}
-	return report.Table(a.out, l.header, l.rows)
+	return report.Table(to, l.header, l.rows)
 }
 
 // policies reads the lists of policies. An API that answers that there is none is left out while another has some.
@@ -217,164 +229,4 @@ func find(ctx context.Context, from reader, o listOptions, text string) (cloudle
 		}
 		return cloudlet.Policy{}, &usageError{text: fmt.Sprintf("%s is more than one policy: %s", ref, strings.Join(names, ", ")), hint: "put v2: or v3: in front, or give the id"}
 	}
-}
-
-func listPolicies(ctx context.Context, from reader, o listOptions, _ []string) (listing, error) {
-	all, err := policies(ctx, from, o)
-	if err != nil {
-		return listing{}, err
-	}
-	l := listing{header: []string{"API", "ID", "NAME", "TYPE", "GROUP", "STAGING", "PRODUCTION", "DESCRIPTION"}}
-	for _, p := range all {
-		staging, production := current(p)
-		l.add(p.Raw, string(p.API), strconv.FormatInt(p.ID, 10), p.Name, p.Type, strconv.FormatInt(p.GroupID, 10), staging, production, p.Description)
-	}
-	return l, nil
-}
-
-// current says in a word what the policy's own entry tells of each network: the version, with what is pending.
-func current(p cloudlet.Policy) (staging, production string) {
-	rows := cloudlet.CurrentActivations(p)
-	show := func(n cloudlet.InForce) string {
-		text := ""
-		if n.Effective != 0 {
-			text = strconv.FormatInt(n.Effective, 10)
-		}
-		if n.Pending != 0 {
-			text += fmt.Sprintf(" (pending %d)", n.Pending)
-		}
-		return strings.TrimSpace(text)
-	}
-	return show(cloudlet.InForceOn(rows, cloudlet.Staging)), show(cloudlet.InForceOn(rows, cloudlet.Production))
-}
-
-func listVersions(ctx context.Context, from reader, o listOptions, args []string) (listing, error) {
-	p, err := find(ctx, from, o, args[0])
-	if err != nil {
-		return listing{}, err
-	}
-	text, err := from.Get(ctx, p.API.Versions(p.ID, o.Deleted))
-	if err != nil {
-		return listing{}, err
-	}
-	versions, err := elements(text, cloudlet.ParseVersion)
-	if err != nil {
-		return listing{}, err
-	}
-	slices.SortFunc(versions, func(a, b cloudlet.Version) int { return int(b.Number - a.Number) })
-	l := listing{header: []string{"VERSION", "MODIFIED", "BY", "LOCKED", "DELETED", "DESCRIPTION"}}
-	for _, v := range versions {
-		l.add(v.Raw, strconv.FormatInt(v.Number, 10), date(cloudlet.When(v.Modified)), v.ModifiedBy, yes(v.Locked), yes(v.Deleted), v.Description)
-	}
-	return l, nil
-}
-
-func listActivations(ctx context.Context, from reader, o listOptions, args []string) (listing, error) {
-	p, err := find(ctx, from, o, args[0])
-	if err != nil {
-		return listing{}, err
-	}
-	text, err := from.Get(ctx, p.API.Activations(p.ID))
-	if err != nil {
-		return listing{}, err
-	}
-	rows, err := elements(text, cloudlet.ParseActivation)
-	if err != nil {
-		return listing{}, err
-	}
-	l := listing{header: []string{"NETWORK", "VERSION", "STATUS", "OPERATION", "DATE", "BY", "PROPERTY"}}
-	for _, r := range rows {
-		operation := "activation"
-		if r.Off {
-			operation = "deactivation"
-		}
-		l.add(r.Raw, string(r.Network), strconv.FormatInt(r.Version, 10), string(r.Status), operation, date(r.At), r.By, r.Property)
-	}
-	return l, nil
-}
-
-func listProperties(ctx context.Context, from reader, _ listOptions, _ []string) (listing, error) {
-	text, err := from.Get(ctx, cloudlet.AccountProperties())
-	if err != nil {
-		return listing{}, err
-	}
-	var byName map[string]json.RawMessage
-	if err := json.Unmarshal(text, &byName); err != nil {
-		return listing{}, fmt.Errorf("read properties: %w", err)
-	}
-	l := listing{header: []string{"PROPERTY", "GROUP", "NEWEST", "STAGING", "PRODUCTION", "POLICIES"}}
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		type use struct {
-			Version  json.Number `json:"version"`
-			Policies []string    `json:"referencedPolicies"`
-		}
-		var p struct {
-			GroupID    json.Number `json:"groupId"`
-			Newest     use         `json:"newestVersion"`
-			Staging    use         `json:"staging"`
-			Production use         `json:"production"`
-		}
-		if err := json.Unmarshal(byName[name], &p); err != nil {
-			return listing{}, fmt.Errorf("read property %s: %w", name, err)
-		}
-		names := slices.Concat(p.Newest.Policies, p.Staging.Policies, p.Production.Policies)
-		slices.Sort(names)
-		l.add(byName[name], name, p.GroupID.String(), p.Newest.Version.String(), p.Staging.Version.String(), p.Production.Version.String(),
-			strings.Join(slices.Compact(names), " "))
-	}
-	return l, nil
-}
-
-func listGroups(ctx context.Context, from reader, _ listOptions, _ []string) (listing, error) {
-	text, err := from.Get(ctx, cloudlet.Groups())
-	if err != nil {
-		return listing{}, err
-	}
-	groups, err := elements(text, cloudlet.ParseGroup)
-	if err != nil {
-		return listing{}, err
-	}
-	l := listing{header: []string{"GROUP", "ID", "CLOUDLETS"}, tree: true}
-	for _, g := range cloudlet.GroupTree(groups) {
-		l.add(g.Raw, strings.Repeat("  ", g.Depth)+g.Name, strconv.FormatInt(g.ID, 10), g.Capabilities)
-	}
-	return l, nil
-}
-
-func listOrigins(ctx context.Context, from reader, _ listOptions, _ []string) (listing, error) {
-	text, err := from.Get(ctx, cloudlet.Origins())
-	if err != nil {
-		return listing{}, err
-	}
-	var raws []json.RawMessage
-	if err := json.Unmarshal(text, &raws); err != nil {
-		return listing{}, fmt.Errorf("read origins: %w", err)
-	}
-	l := listing{header: []string{"ORIGIN", "TYPE", "DESCRIPTION"}}
-	for _, raw := range raws {
-		var o struct {
-			ID          string `json:"originId"`
-			Type        string `json:"type"`
-			Description string `json:"description"`
-		}
-		if err := json.Unmarshal(raw, &o); err != nil {
-			return listing{}, fmt.Errorf("read origin: %w", err)
-		}
-		l.add(raw, o.ID, o.Type, o.Description)
-	}
-	return l, nil
-}
-
-func date(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Format("2006-01-02 15:04:05Z")
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return ""
 }

@@ -91,7 +91,7 @@ func (w *world) export(t *testing.T, change func(*export.Export)) (*snapshot.Sna
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer folder.Close()
+	defer func() { _ = folder.Close() }()
 	e := export.Export{
 		Source: w.client, Store: snapshot.NewWriter(folder, true), Pool: job.Pool{Workers: 8, Journal: &job.Memory{}},
 		Options: export.Options{APIs: []cloudlet.API{cloudlet.V2, cloudlet.V3}, Versions: export.AllVersions, Format: export.Pretty},
@@ -341,4 +341,3 @@ func TestWhatIsNamedMustBeThere(t *testing.T) {
 		}
 	}
 }
-

@@ -146,7 +146,9 @@ func TestInterruption(t *testing.T) {
 func TestStopEndsTheRunAndLeavesTheItemPending(t *testing.T) {
 	full := errors.New("disk full")
 	for name, item := range map[string]job.Item{
-		"by Do": {Key: "x", Do: func(context.Context, *job.Task) (job.Step, error) { return job.Step{}, fmt.Errorf("x: %w", job.Stop(full)) }},
+		"by Do": {Key: "x", Do: func(context.Context, *job.Task) (job.Step, error) {
+			return job.Step{}, fmt.Errorf("x: %w", job.Stop(full))
+		}},
 		"by Write": {Key: "x", Do: func(context.Context, *job.Task) (job.Step, error) {
 			return job.Step{Write: func(context.Context) (any, error) { return nil, job.Stop(full) }}, nil
 		}},

@@ -26,7 +26,7 @@ func write(t *testing.T, pretty bool) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer folder.Close()
+	defer func() { _ = folder.Close() }()
 	w := snapshot.NewWriter(folder, pretty)
 	var files []snapshot.File
 	var rows []snapshot.Row
