@@ -270,12 +270,12 @@ func BenchmarkExport(b *testing.B) {
 func BenchmarkMemory(b *testing.B) {
 	const limit = 150 << 20
 	var sizes []float64
-	for _, versions := range []int{10, 100, 1000} {
-		s := serve(b, "--policies", "10", "--versions", strconv.Itoa(versions), "--rules", "256", "--rule-bytes", "1024", "--plain")
+	for _, policies := range []int{10, 100, 1000} {
+		s := serve(b, "--policies", strconv.Itoa(policies), "--versions", "10", "--rules", "256", "--rule-bytes", "1024", "--plain")
 		dir := filepath.Join(b.TempDir(), "snapshot")
 		used := s.export(b, dir)
-		b.Logf("%d versions of 256 KiB: peak %.1f MiB, %.1f s, %.1f s of CPU", 10*versions, float64(used.rss)/(1<<20), used.wall.Seconds(), used.cpu.Seconds())
-		b.ReportMetric(float64(used.rss)/(1<<20), fmt.Sprintf("MiB-at-%d", 10*versions))
+		b.Logf("%d versions of 256 KiB: peak %.1f MiB, %.1f s, %.1f s of CPU", 10*policies, float64(used.rss)/(1<<20), used.wall.Seconds(), used.cpu.Seconds())
+		b.ReportMetric(float64(used.rss)/(1<<20), fmt.Sprintf("MiB-at-%d", 10*policies))
 		sizes = append(sizes, float64(used.rss))
 		if used.rss > limit {
 			b.Errorf("peak %d bytes, bound %d", used.rss, limit)

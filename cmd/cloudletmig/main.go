@@ -15,7 +15,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(50) // most of the heap is documents on their way to disk, which cost the collector nothing
+		debug.SetGCPercent(25) // most of the heap is documents on their way to disk, which cost the collector nothing
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -184,13 +184,13 @@ func syncFolder(dir string) error {
 type setting struct{ pragma, want string }
 
 func settings() []setting {
-	return []setting{{"journal_mode", "wal"}, {"synchronous", "2"}, {"busy_timeout", "5000"}, {"foreign_keys", "1"}}
+	return []setting{{"journal_mode", "wal"}, {"synchronous", "2"}, {"busy_timeout", "5000"}, {"foreign_keys", "1"}, {"cache_size", "-256"}}
 }
 
 func dial(ctx context.Context, path string, maxPages int) (*sql.DB, error) {
 	dsn := url.URL{
 		Scheme: "file", Path: path,
-		RawQuery: "mode=rw&_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_txlock=immediate&_foreign_keys=on",
+		RawQuery: "mode=rw&_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_txlock=immediate&_foreign_keys=on&_cache_size=-256",
 	}
 	conn := sql.OpenDB(newConnector(dsn.String(), maxPages))
 	conn.SetMaxOpenConns(1)

@@ -196,7 +196,7 @@ func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai
 	}()
 	e := export.Export{
 		Source: client, Store: snapshot.NewWriter(folder, plan.options.Format == export.Pretty),
-		Pool: job.Pool{Workers: a.global.Workers, Writers: writers, Queue: writers / 2, Journal: r.journal},
+		Pool: job.Pool{Workers: a.global.Workers, Writers: writers, Queue: 2, Journal: r.journal},
 		Base: plan.base.Snapshot, Options: plan.options, Log: a.log, Now: time.Now,
 	}
 	progress := a.showProgress("export", slowed(client))

@@ -41,7 +41,7 @@ type state struct {
 type member struct {
 	name     string
 	folder   string
-	versions map[int64]bool // those that are wanted
+	versions []int64 // those that are wanted, ascending
 }
 
 func newState(e *Export, f *filter) *state {
@@ -88,10 +88,17 @@ func (s *state) join(key string, m *member) bool {
 func (s *state) list(m *member, versions []cloudlet.Version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.versions = make(map[int64]bool, len(versions))
+	m.versions = make([]int64, 0, len(versions))
 	for _, v := range versions {
-		m.versions[v.Number] = true
+		m.versions = append(m.versions, v.Number)
 	}
+	slices.Sort(m.versions)
+}
+
+// wants reports whether a version of the member is wanted.
+func (m *member) wants(version int64) bool {
+	_, found := slices.BinarySearch(m.versions, version)
+	return found
 }
 
 // leave notes that a member or a version that a list named is not there any more. A second time it is not believed,
@@ -109,7 +116,7 @@ func (s *state) leave(key, name string) (believed bool) {
 	case version == 0:
 		delete(s.members, key)
 	case m != nil:
-		delete(m.versions, version)
+		m.versions = slices.DeleteFunc(m.versions, func(n int64) bool { return n == version })
 	}
 	return true
 }
@@ -142,8 +149,8 @@ func (s *state) settleRound() bool {
 
 // lost notes the versions that a member had and has not any more. The caller holds mu.
 func (s *state) lost(key string, m, old *member) {
-	for n := range old.versions {
-		if !m.versions[n] && s.gone[versionKey(key, n)] == "" {
+	for _, n := range old.versions {
+		if !m.wants(n) && s.gone[versionKey(key, n)] == "" {
 			s.gone[versionKey(key, n)] = versionName(m.name, n)
 			s.changes++
 		}
@@ -156,7 +163,7 @@ func (s *state) live(key string) bool {
 	defer s.mu.Unlock()
 	policy, version := splitKey(key)
 	m := s.members[policy]
-	return m != nil && (version == 0 || m.versions[version])
+	return m != nil && (version == 0 || m.wants(version))
 }
 
 func (s *state) observe(e job.Event) {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"hash/maphash"
 	"io"
 	"iter"
 	"path"
@@ -77,16 +78,21 @@ func (w *Writer) Sync(paths ...string) error { return w.folder.Sync(paths...) }
 // Finish removes every file that is not wanted, writes the index and, last of all, the manifest, whose counts and
 // files it takes from files. It gives the manifest as written, its Files left out.
 func (w *Writer) Finish(m Manifest, rows []Row, files func() iter.Seq2[File, error]) (Manifest, error) {
-	wanted := map[string]bool{IndexFile: true}
+	seed := maphash.MakeSeed()
+	wanted := map[uint64]struct{}{maphash.String(seed, IndexFile): {}} // hashes, since paths are many
 	m.Format, m.Counts = FormatNumber, Counts{}
 	for f, err := range files() {
 		if err != nil {
 			return m, err
 		}
-		wanted[f.Path] = true
+		wanted[maphash.String(seed, f.Path)] = struct{}{}
 		m.Counts.add(f)
 	}
-	if err := w.sweep(wanted); err != nil {
+	isWanted := func(name string) bool {
+		_, ok := wanted[maphash.String(seed, name)]
+		return ok
+	}
+	if err := w.sweep(isWanted); err != nil {
 		return m, err
 	}
 	size, sum, err := w.folder.Write(IndexFile, func(to io.Writer) error { return writeIndex(to, rows) })
@@ -125,7 +131,7 @@ func (c *Counts) add(f File) {
 }
 
 // sweep removes leftovers: temporary files, and files of policies that are gone or have another name by now.
-func (w *Writer) sweep(wanted map[string]bool) error {
+func (w *Writer) sweep(wanted func(name string) bool) error {
 	if _, err := w.folder.Sweep(); err != nil {
 		return err
 	}
@@ -133,7 +139,7 @@ func (w *Writer) sweep(wanted map[string]bool) error {
 		if err != nil && !errors.Is(err, durable.ErrNotRegular) {
 			return err
 		}
-		if !wanted[name] {
+		if !wanted(name) {
 			if err := w.folder.Remove(name); err != nil {
 				return err
 			}
