@@ -24,7 +24,7 @@ import (
 //
 //	exits CODE PROGRAM ARGS...        runs it, demands the exit code, and the rules for errors that checkEnd states
 //	simulate [FLAGS]                  starts a simulator; sets EDGERC, CA and HOST, and makes them the defaults
-//	sim CHANGE...                     changes the simulator or its account (simulate_test.go)
+//	sim CHANGE...                     changes the simulator or its account (sim_test.go)
 //	requests N REGEXP                 demands so many requests since the last "sim forget"; + is at least one
 //	json FILE PATH... [= V|~ RE|# N]  looks into a JSON document: there, equal, matching, or that long
 //	jsonenv NAME FILE PATH...         sets a variable to a value of a JSON document
