@@ -108,6 +108,11 @@ func (s *state) policy(p cloudlet.Policy) (*member, job.Item) {
 		if err != nil {
 			return s.lostItem(item.Key, m.name, err)
 		}
+		use := p.API.Properties(p.ID)
+		properties, failed := s.read(ctx, use)
+		if failed == nil && s.unchanged(item.Key, m, p.Raw, list, history, properties) {
+			return job.Step{Kept: true}, nil
+		}
 		versions, rows, err := parseLists(list, history)
 		if err != nil {
 			return job.Step{}, fmt.Errorf("%s: %w", m.name, err)
@@ -115,10 +120,8 @@ func (s *state) policy(p cloudlet.Policy) (*member, job.Item) {
 		wanted := s.choose(versions, rows)
 		s.list(m, wanted)
 		step := job.Step{Next: s.versions(item.Key, m, wanted, rows, func(n int64) cloudlet.Resource { return p.API.Version(p.ID, n) })}
-		use := p.API.Properties(p.ID)
-		properties, err := s.read(ctx, use)
-		if err != nil {
-			return step, err
+		if failed != nil {
+			return step, failed // the versions are worth having all the same
 		}
 		row := row(p, versions, rows, properties)
 		docs := []document{
@@ -340,6 +343,9 @@ func (s *state) origin(o origin, folder string) (*member, job.Item) {
 		history, err := s.read(ctx, cloudlet.OriginActivations(o.id))
 		if err != nil {
 			return s.lostItem(item.Key, m.name, err)
+		}
+		if s.unchanged(item.Key, m, o.raw, list, history) {
+			return job.Step{Kept: true}, nil
 		}
 		versions, rows, err := parseLists(list, history)
 		if err != nil {

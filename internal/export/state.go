@@ -1,6 +1,7 @@
 package export
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -42,6 +43,7 @@ type member struct {
 	name     string
 	folder   string
 	versions []int64 // those that are wanted, ascending
+	said     digest  // all that the lists said of it
 }
 
 func newState(e *Export, f *filter) *state {
@@ -95,6 +97,32 @@ func (s *state) list(m *member, versions []cloudlet.Version) {
 	slices.Sort(m.versions)
 }
 
+// digest is a hash of documents, one after another.
+type digest [sha256.Size]byte
+
+func digestOf(docs ...[]byte) digest {
+	h := sha256.New()
+	for _, doc := range docs {
+		fmt.Fprintf(h, "%d\n", len(doc))
+		h.Write(doc)
+	}
+	return digest(h.Sum(nil))
+}
+
+// unchanged notes what the lists say of a member, and reports whether they said just that when they were read the
+// time before: then everything of it is there already, for an item that failed is not taken up twice.
+func (s *state) unchanged(key string, m *member, docs ...[]byte) bool {
+	m.said = digestOf(docs...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.before[key]
+	if old == nil || old.said != m.said {
+		return false
+	}
+	m.versions = old.versions
+	return true
+}
+
 // wants reports whether a version of the member is wanted.
 func (m *member) wants(version int64) bool {
 	_, found := slices.BinarySearch(m.versions, version)
@@ -116,6 +144,7 @@ func (s *state) leave(key, name string) (believed bool) {
 	case version == 0:
 		delete(s.members, key)
 	case m != nil:
+		m.said = digest{} // if the list names it once more, it is looked at once more
 		m.versions = slices.DeleteFunc(m.versions, func(n int64) bool { return n == version })
 	}
 	return true
