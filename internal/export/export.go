@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"maps"
-	"slices"
 	"time"
 
 	"cloudletmig/internal/cloudlet"
@@ -34,7 +32,7 @@ type Store interface {
 	Put(f, earlier snapshot.File, doc []byte) (stored snapshot.File, changed bool, err error)
 	Holds(f snapshot.File) bool
 	Sync(paths ...string) error
-	Finish(m snapshot.Manifest, rows []snapshot.Row, files func() iter.Seq2[snapshot.File, error]) (snapshot.Manifest, error)
+	Finish(m snapshot.Manifest, items iter.Seq2[snapshot.Item, error]) (snapshot.Manifest, error)
 }
 
 // Which versions of a policy are exported.
@@ -114,16 +112,13 @@ func (e *Export) Run(ctx context.Context, head snapshot.Manifest) (Result, error
 			break
 		}
 	}
+	e.Log.Debug("writing the index and the manifest")
 	if head.Options, err = json.Marshal(e.Options); err != nil {
 		return s.result(), err
 	}
 	head.Ended, head.Complete = e.Now().UTC(), !incomplete
 	head.Absent, head.Gone, head.Failed = s.absences(), s.goneNames(), s.failed()
-	rows, err := s.rows(ctx)
-	if err != nil {
-		return s.result(), err
-	}
-	s.manifest, err = e.Store.Finish(head, rows, func() iter.Seq2[snapshot.File, error] { return s.files(ctx) })
+	s.manifest, err = e.Store.Finish(head, s.items(ctx))
 	if err == nil && incomplete {
 		err = job.ErrIncomplete
 	}
@@ -172,63 +167,20 @@ func (s *state) nothing() error {
 	return nil
 }
 
-// rows are the lines of the index: one per policy, with the sums of its files.
-func (s *state) rows(ctx context.Context) ([]snapshot.Row, error) {
-	rows := map[string]*snapshot.Row{}
-	for rec, err := range s.records(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		key, _ := splitKey(rec.key)
-		if rec.Row != nil {
-			rows[key] = rec.Row
-		}
-		row := rows[key] // a policy's record comes before those of its versions
-		if row == nil {
-			continue
-		}
-		for _, f := range rec.Files {
-			row.Rules += f.Rules
-			row.Bytes += f.Size
-		}
-	}
-	list := make([]snapshot.Row, 0, len(rows))
-	for _, key := range slices.Sorted(maps.Keys(rows)) {
-		list = append(list, *rows[key])
-	}
-	return list, nil
-}
-
-// files are the files of everything that was in the lists when they were last read.
-func (s *state) files(ctx context.Context) iter.Seq2[snapshot.File, error] {
-	return func(yield func(snapshot.File, error) bool) {
-		for rec, err := range s.records(ctx) {
-			if err != nil {
-				yield(snapshot.File{}, err)
-				return
-			}
-			for _, f := range rec.Files {
-				if !yield(f, nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// records are the journal's records of what is live, by key.
-func (s *state) records(ctx context.Context) iter.Seq2[record, error] {
-	return func(yield func(record, error) bool) {
+// items are the journal's records of what was in the lists when they were last read, by key: a policy before its
+// versions.
+func (s *state) items(ctx context.Context) iter.Seq2[snapshot.Item, error] {
+	return func(yield func(snapshot.Item, error) bool) {
 		for rec, err := range s.export.Pool.Journal.All(ctx, "") {
 			if err != nil {
-				yield(record{}, err)
+				yield(snapshot.Item{}, err)
 				return
 			}
 			if rec.State != job.Done || !s.live(rec.Key) {
 				continue
 			}
 			r, err := decode(rec)
-			if !yield(r, err) || err != nil {
+			if !yield(snapshot.Item{Row: r.Row, Files: r.Files}, err) || err != nil {
 				return
 			}
 		}
@@ -237,13 +189,12 @@ func (s *state) records(ctx context.Context) iter.Seq2[record, error] {
 
 // record is what the journal holds of an item that is done.
 type record struct {
-	key   string
 	Files []snapshot.File `json:"files,omitempty"`
 	Row   *snapshot.Row   `json:"row,omitempty"`
 }
 
 func decode(rec job.Record) (record, error) {
-	r := record{key: rec.Key}
+	var r record
 	if len(rec.Data) == 0 {
 		return r, nil
 	}

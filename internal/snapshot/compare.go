@@ -89,14 +89,16 @@ func (c *Comparer) Holds(File) bool { return true }
 func (c *Comparer) Sync(...string) error { return nil }
 
 // Finish finds what the snapshot holds and the account does not, unless some of the account could not be read.
-func (c *Comparer) Finish(m Manifest, _ []Row, files func() iter.Seq2[File, error]) (Manifest, error) {
+func (c *Comparer) Finish(m Manifest, items iter.Seq2[Item, error]) (Manifest, error) {
 	live := map[string]bool{}
-	for f, err := range files() {
+	for item, err := range items {
 		if err != nil {
 			return m, err
 		}
-		m.Counts.add(f)
-		live[KeyOf(f.Path)] = true
+		for _, f := range item.Files {
+			m.Counts.add(f)
+			live[KeyOf(f.Path)] = true
+		}
 	}
 	for key, path := range c.paths {
 		if m.Complete && !live[key] && path != IndexFile {

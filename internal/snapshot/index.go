@@ -39,8 +39,8 @@ func columns() []string {
 
 // writeIndex writes index.csv: one line per policy, by API and id. Cells that a spreadsheet would take for a formula
 // begin with an apostrophe.
-func writeIndex(to io.Writer, rows []Row) error {
-	slices.SortFunc(rows, func(a, b Row) int { return cmp.Or(cmp.Compare(a.API, b.API), cmp.Compare(a.ID, b.ID)) })
+func writeIndex(to io.Writer, rows []*Row) error {
+	slices.SortFunc(rows, func(a, b *Row) int { return cmp.Or(cmp.Compare(a.API, b.API), cmp.Compare(a.ID, b.ID)) })
 	w := csv.NewWriter(to)
 	if err := w.Write(columns()); err != nil {
 		return err

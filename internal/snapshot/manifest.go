@@ -40,12 +40,13 @@ type Manifest struct {
 	// Complete says that nothing failed; Consistent that a last look at every list found nothing changed meanwhile.
 	Complete   bool      `json:"complete"`
 	Consistent bool      `json:"consistent"`
-	Counts     Counts    `json:"counts"`
 	Absent     []Absent  `json:"absent"`
 	Gone       []string  `json:"gone"`
 	Failed     []Failure `json:"failed"`
 	// Files is every file but the manifest, by its slash-separated path.
 	Files map[string]File `json:"files"`
+	// Counts are the sums of the files: they come last, as the files are written while they are counted.
+	Counts Counts `json:"counts"`
 }
 
 // Counts are the sums of a snapshot. Bytes are those of its files, the manifest apart.
@@ -94,9 +95,9 @@ const (
 	sealSize  = len(sealStart) + sha256.Size*2 + len(sealEnd)
 )
 
-// writeManifest writes the header, the files in the order given, one a line, and the seal. Only one file is held in
-// memory at a time.
-func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error]) error {
+// writeManifest writes the header, the files in the order given, one a line, the counts that there are when all files
+// are written, and the seal. Only one file is held in memory at a time.
+func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error], counts func() Counts) error {
 	sum := sha256.New()
 	w := bufio.NewWriterSize(io.MultiWriter(to, sum), 64<<10)
 	m.Files = map[string]File{}
@@ -104,11 +105,11 @@ func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error]) error
 	if err != nil {
 		return err
 	}
-	head, found := bytes.CutSuffix(bytes.TrimSpace(head), []byte("{}\n}"))
+	head, _, found := bytes.Cut(head, []byte(`"files": {}`))
 	if !found {
-		return errors.New("encode manifest: files are not its last member")
+		return errors.New("encode manifest: it has no files")
 	}
-	_, _ = w.Write(head)
+	_, _ = w.Write(append(head, `"files": `...))
 	separator := "{\n    "
 	for f, err := range files {
 		if err != nil {
@@ -129,7 +130,11 @@ func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error]) error
 	if separator[0] == '{' {
 		_, _ = w.WriteString("{")
 	}
-	_, _ = w.WriteString("\n  },\n  ")
+	sums, err := marshal(counts(), "")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n  },\n  \"counts\": %s,\n  ", sums)
 	if err := w.Flush(); err != nil {
 		return err
 	}

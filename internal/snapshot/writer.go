@@ -7,7 +7,9 @@ import (
 	"hash/maphash"
 	"io"
 	"iter"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"cloudletmig/internal/cloudlet"
@@ -19,12 +21,19 @@ import (
 type Writer struct {
 	folder *durable.Folder
 	pretty bool
+	fresh  bool // the folder was empty at first
 }
 
 // NewWriter writes into folder: documents with two-space indent when pretty, else byte for byte as they came. Either
 // way key order, number literals and escapes stay as sent.
 func NewWriter(folder *durable.Folder, pretty bool) *Writer {
-	return &Writer{folder: folder, pretty: pretty}
+	w := &Writer{folder: folder, pretty: pretty, fresh: true}
+	for _, err := range folder.Files() {
+		w.fresh = false
+		_ = err // Finish meets it again
+		break
+	}
+	return w
 }
 
 // text writes doc in the snapshot's format.
@@ -75,45 +84,86 @@ func (f File) fits(text []byte) bool {
 // Sync makes the files durable that Put stored under these paths.
 func (w *Writer) Sync(paths ...string) error { return w.folder.Sync(paths...) }
 
-// Finish removes every file that is not wanted, writes the index and, last of all, the manifest, whose counts and
-// files it takes from files. It gives the manifest as written, its Files left out.
-func (w *Writer) Finish(m Manifest, rows []Row, files func() iter.Seq2[File, error]) (Manifest, error) {
-	seed := maphash.MakeSeed()
-	wanted := map[uint64]struct{}{maphash.String(seed, IndexFile): {}} // hashes, since paths are many
+// Item is what a snapshot holds of one thing: the line of a policy in the index, or none, and the files.
+type Item struct {
+	Row   *Row
+	Files []File
+}
+
+// Finish writes the index and, last of all, the manifest, whose files and counts it takes from items, and removes every
+// file that no item names. A policy comes before its versions. It gives the manifest as written, its Files left out.
+func (w *Writer) Finish(m Manifest, items iter.Seq2[Item, error]) (Manifest, error) {
 	m.Format, m.Counts = FormatNumber, Counts{}
-	for f, err := range files() {
-		if err != nil {
+	t := &tally{seed: maphash.MakeSeed(), wanted: map[uint64]struct{}{}, rows: map[string]*Row{}}
+	files := func(yield func(File, error) bool) {
+		for item, err := range items {
+			if err != nil {
+				yield(File{}, err)
+				return
+			}
+			for _, f := range t.take(item) {
+				if !yield(f, nil) {
+					return
+				}
+			}
+		}
+		yield(w.closeFolder(t))
+	}
+	if !w.fresh { // a killed writer may have left temporary files
+		if _, err := w.folder.Sweep(); err != nil {
 			return m, err
 		}
-		wanted[maphash.String(seed, f.Path)] = struct{}{}
-		m.Counts.add(f)
 	}
-	isWanted := func(name string) bool {
-		_, ok := wanted[maphash.String(seed, name)]
-		return ok
-	}
-	if err := w.sweep(isWanted); err != nil {
-		return m, err
-	}
-	size, sum, err := w.folder.Write(IndexFile, func(to io.Writer) error { return writeIndex(to, rows) })
+	_, _, err := w.folder.Write(ManifestFile, func(to io.Writer) error {
+		return writeManifest(to, m, files, func() Counts { return t.counts })
+	})
+	m.Counts = t.counts
 	if err != nil {
 		return m, err
 	}
-	index := File{Path: IndexFile, Size: size, SHA256: hex.EncodeToString(sum[:])}
-	m.Counts.add(index)
-	m.Counts.Policies = len(rows)
-	all := func(yield func(File, error) bool) {
-		for f, err := range files() {
-			if !yield(f, err) {
-				return
-			}
-		}
-		yield(index, nil)
-	}
-	if _, _, err := w.folder.Write(ManifestFile, func(to io.Writer) error { return writeManifest(to, m, all) }); err != nil {
-		return m, err
-	}
 	return m, w.folder.Sync(IndexFile, ManifestFile)
+}
+
+// closeFolder removes what no item names, and writes the index.
+func (w *Writer) closeFolder(t *tally) (File, error) {
+	if err := w.sweep(t); err != nil {
+		return File{}, err
+	}
+	rows := slices.Collect(maps.Values(t.rows))
+	size, sum, err := w.folder.Write(IndexFile, func(to io.Writer) error { return writeIndex(to, rows) })
+	index := File{Path: IndexFile, Size: size, SHA256: hex.EncodeToString(sum[:])}
+	t.counts.add(index)
+	return index, err
+}
+
+// tally is what is known of the items of a snapshot when it is finished.
+type tally struct {
+	seed   maphash.Seed
+	wanted map[uint64]struct{} // hashes of paths, since paths are many
+	rows   map[string]*Row     // by key of the policy
+	counts Counts
+}
+
+func (t *tally) take(item Item) []File {
+	for _, f := range item.Files {
+		t.wanted[maphash.String(t.seed, f.Path)] = struct{}{}
+		t.counts.add(f)
+		policy := strings.Join(strings.SplitN(KeyOf(f.Path), "/", 3)[:2], "/")
+		if item.Row != nil && t.rows[policy] == nil {
+			t.rows[policy] = item.Row
+			t.counts.Policies++
+		}
+		if row := t.rows[policy]; row != nil {
+			row.Rules += f.Rules
+			row.Bytes += f.Size
+		}
+	}
+	return item.Files
+}
+
+func (t *tally) wants(name string) bool {
+	_, ok := t.wanted[maphash.String(t.seed, name)]
+	return ok || name == IndexFile
 }
 
 func (c *Counts) add(f File) {
@@ -130,22 +180,24 @@ func (c *Counts) add(f File) {
 	}
 }
 
-// sweep removes leftovers: temporary files, and files of policies that are gone or have another name by now.
-func (w *Writer) sweep(wanted func(name string) bool) error {
-	if _, err := w.folder.Sweep(); err != nil {
-		return err
-	}
+// sweep removes leftovers: temporary files, and files and folders of policies that are gone or have another name by now.
+func (w *Writer) sweep(t *tally) error {
+	removed := false
 	for name, err := range w.folder.Files() {
 		if err != nil && !errors.Is(err, durable.ErrNotRegular) {
 			return err
 		}
-		if !wanted(name) {
+		if !t.wants(name) && !durable.IsTemp(name) { // the manifest is under way
 			if err := w.folder.Remove(name); err != nil {
 				return err
 			}
+			removed = true
 		}
 	}
-	return w.folder.SweepFolders()
+	if removed || !w.fresh {
+		return w.folder.SweepFolders()
+	}
+	return nil
 }
 
 // Clear removes what an export leaves in a folder, and nothing else.
