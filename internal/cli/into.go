@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -75,11 +74,24 @@ func (r *run) place(parent, named string, creds akamai.Credentials) (dir string,
 		last := unfinished[len(unfinished)-1]
 		return last, from, r.claim(last)
 	}
-	name := filepath.Join(parent, r.begun.UTC().Format(timeName))
-	for second := 1; slices.Contains(complete, name); second++ {
-		name = filepath.Join(parent, r.begun.Add(time.Duration(second)*time.Second).UTC().Format(timeName))
+	name, err := r.after(parent)
+	return filepath.Join(parent, name+partial), from, err
+}
+
+// after is a name for a new snapshot in parent: the time, but later than every name there is, so that the order of the
+// names is the order of the snapshots also when two are made in one second or the clock was set back.
+func (r *run) after(parent string) (string, error) {
+	at := r.begun.UTC().Truncate(time.Second)
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return "", err
 	}
-	return name + partial, from, nil
+	for _, entry := range entries {
+		if t, err := time.Parse(timeName, strings.TrimSuffix(entry.Name(), partial)); err == nil && !t.Before(at) {
+			at = t.Add(time.Second)
+		}
+	}
+	return at.Format(timeName), nil
 }
 
 // below lists the snapshots of this account in parent that are named after a time, oldest first, and the folders of
