@@ -38,7 +38,7 @@ type Options struct {
 	CAFile string
 	// UserAgent is sent as such; default "cloudletmig".
 	UserAgent string
-	// Log gets a line per attempt at level debug and one per wait for a limit at level info; default none.
+	// Log gets a line per attempt and one per wait for a limit at level debug; default none.
 	Log *slog.Logger
 	// Transport replaces the network, for tests.
 	Transport http.RoundTripper

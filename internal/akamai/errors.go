@@ -131,7 +131,7 @@ func (c *Client) adviseStatus(a *answer) string {
 	case http.StatusUnauthorized:
 		return c.adviseRefused(a)
 	case http.StatusForbidden:
-		return "the API client needs the grant 'Cloudlets Policy Manager' with READ-WRITE access, and access to the group"
+		return "the API client needs the grant 'Cloudlets Policy Manager' (READ-ONLY is enough to read) and access to the group"
 	}
 	return ""
 }

@@ -83,7 +83,7 @@ func TestAdvice(t *testing.T) {
 		{401, -2 * time.Minute, "set this machine's clock: it is 2m0s ahead of the server's"},
 		{401, 45 * time.Second, "set this machine's clock: it is 45s behind the server's"},
 		{401, 30 * time.Second, `check host, client_token, client_secret and access_token in section "default" of .edgerc`},
-		{403, time.Hour, "the API client needs the grant 'Cloudlets Policy Manager' with READ-WRITE access, and access to the group"},
+		{403, time.Hour, "the API client needs the grant 'Cloudlets Policy Manager' (READ-ONLY is enough to read) and access to the group"},
 		{404, time.Hour, ""},
 	} {
 		c := virtual(t, Options{Now: func() time.Time { return now }, Backoff: 1}, func(*http.Request) (*http.Response, error) {

@@ -94,7 +94,7 @@ func (c *Client) heed(ctx context.Context, a *answer) {
 	}
 	d := pauseAfter(a.status, a.header, c.now())
 	if c.gate.pause(d) {
-		c.log.InfoContext(ctx, "wait for a limit of the API", slog.Duration("wait", d), slog.Int("status", a.status))
+		c.log.DebugContext(ctx, "wait for a limit of the API", slog.Duration("wait", d), slog.Int("status", a.status))
 	}
 }
 

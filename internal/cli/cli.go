@@ -89,7 +89,7 @@ Try it without an account: cloudletmig demo`,
   cloudletmig export --into backups --keep 14   a nightly backup that fetches only what has changed
   cloudletmig verify backup                     is every byte still there?
   cloudletmig list policies --from backup       what is in it`,
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, Version: version,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -152,7 +152,7 @@ func (w logWriter) Write(line []byte) (int, error) {
 
 // complain prints an error as one line, and its hint as another.
 func (a *app) complain(err error) {
-	if err == nil || errors.Is(err, errDifferences) {
+	if err == nil || exitOf(err) == exitDifferences { // they are on standard output
 		return
 	}
 	fmt.Fprintf(a.err, "cloudletmig: error: %s\n", oneLine(err.Error()))

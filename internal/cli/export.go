@@ -171,7 +171,7 @@ func openBase(dir string, creds akamai.Credentials) (base, error) {
 	}
 	s, err := snapshot.Open(dir)
 	if err != nil {
-		return base{}, &usageError{text: "--base: " + err.Error(), hint: "name the folder of a snapshot"}
+		return base{}, unreadable("--base", dir, err)
 	}
 	b := base{s}
 	if m := s.Manifest; m.Host != creds.Host || m.Account != accountHash(creds) {
@@ -182,6 +182,7 @@ func openBase(dir string, creds akamai.Credentials) (base, error) {
 }
 
 func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai.Credentials, r *run, plan exportPlan) (result export.Result, err error) {
+	_, missing := os.Stat(plan.dir)
 	folder, err := durable.Create(plan.dir)
 	if err != nil {
 		return result, unwritable(err)
@@ -190,8 +191,8 @@ func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai
 		if exitOf(err) == exitUsage && !r.resumed { // nothing of what was asked for is there: leave nothing behind
 			err = errors.Join(err, snapshot.Clear(folder))
 		}
-		if err = errors.Join(err, folder.Close()); err != nil {
-			_ = os.Remove(plan.dir) // unless it holds something
+		if err = errors.Join(err, folder.Close()); err != nil && missing != nil {
+			_ = os.Remove(plan.dir) // made for nothing, unless it holds something
 		}
 	}()
 	e := export.Export{
@@ -203,7 +204,7 @@ func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai
 	e.Pool.Watch = progress.Watch
 	defer progress.Stop()
 	return e.Run(ctx, snapshot.Manifest{
-		Tool: "cloudletmig " + version, Run: r.journal.ID(), Host: creds.Host, Account: accountHash(creds), Started: r.begun.UTC(),
+		Tool: "cloudletmig " + version, Run: r.journal.ID(), Host: creds.Host, Account: accountHash(creds), Started: r.since.UTC(),
 	})
 }
 
@@ -211,7 +212,7 @@ func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai
 func slowed(client *akamai.Client) func() string {
 	return func() string {
 		switch s := client.Stats(); {
-		case s.Paused > 0:
+		case s.Paused >= time.Second:
 			return fmt.Sprintf("the server asks to wait %s", s.Paused.Round(time.Second))
 		case s.InFlight > 0 && s.Throttled > 0:
 			return fmt.Sprintf("at most %d in flight for the server's sake", s.InFlight)

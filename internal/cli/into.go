@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -51,7 +52,7 @@ func (a *app) exportInto(ctx context.Context, o exportOptions, options export.Op
 		}
 	}
 	if err == nil && o.Keep > 0 {
-		err = a.removeOld(parent, o.Keep, creds)
+		err = a.removeOld(parent, o.Keep, ours(creds), withOptions(options))
 	}
 	a.document = exportDocument(dir, result, client.Stats())
 	err = r.end(ctx, err, a.document)
@@ -60,7 +61,7 @@ func (a *app) exportInto(ctx context.Context, o exportOptions, options export.Op
 
 // place finds the folder to fill: the one of the run that is resumed, else a new one; and the snapshot to base it on.
 func (r *run) place(parent, named string, creds akamai.Credentials) (dir string, from base, err error) {
-	complete, unfinished, err := below(parent, creds)
+	complete, unfinished, err := below(parent, ours(creds))
 	if err != nil {
 		return "", from, err
 	}
@@ -94,9 +95,23 @@ func (r *run) after(parent string) (string, error) {
 	return at.Format(timeName), nil
 }
 
-// below lists the snapshots of this account in parent that are named after a time, oldest first, and the folders of
-// exports that are not complete.
-func below(parent string, creds akamai.Credentials) (complete, unfinished []string, err error) {
+// ours tells the snapshots of an account from those of others.
+func ours(creds akamai.Credentials) func(snapshot.Manifest) bool {
+	return func(m snapshot.Manifest) bool { return m.Host == creds.Host && m.Account == accountHash(creds) }
+}
+
+// withOptions tells the snapshots that were asked for in the same words: one of a few policies does not stand for one of
+// the whole account.
+func withOptions(options export.Options) func(snapshot.Manifest) bool {
+	return func(m snapshot.Manifest) bool {
+		var o export.Options
+		return json.Unmarshal(m.Options, &o) == nil && canonical(o) == canonical(options)
+	}
+}
+
+// below lists the complete snapshots in parent that are named after a time and that all of which say yes to, oldest
+// first, and the folders of exports that are not complete.
+func below(parent string, which ...func(snapshot.Manifest) bool) (complete, unfinished []string, err error) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return nil, nil, err
@@ -111,20 +126,20 @@ func below(parent string, creds akamai.Credentials) (complete, unfinished []stri
 			unfinished = append(unfinished, path)
 			continue
 		}
-		ours, err := completeOf(path, creds)
+		wanted, err := completeAnd(path, which)
 		if err != nil {
 			return nil, nil, err
 		}
-		if ours {
+		if wanted {
 			complete = append(complete, path)
 		}
 	}
 	return complete, unfinished, nil
 }
 
-// completeOf reports whether path is a complete snapshot of this account. A damaged one is none: it is neither a base
-// nor removed.
-func completeOf(path string, creds akamai.Credentials) (bool, error) {
+// completeAnd reports whether path is a complete snapshot that all of which say yes to. A damaged one is none: it is
+// neither a base nor removed.
+func completeAnd(path string, which []func(snapshot.Manifest) bool) (bool, error) {
 	s, err := snapshot.Open(path)
 	if errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, snapshot.ErrNoManifest) || errors.Is(err, snapshot.ErrNewer) {
 		return false, nil
@@ -133,13 +148,17 @@ func completeOf(path string, creds akamai.Credentials) (bool, error) {
 		return false, err
 	}
 	defer s.Close()
-	m := s.Manifest
-	return m.Complete && m.Host == creds.Host && m.Account == accountHash(creds), nil
+	for _, says := range which {
+		if !says(s.Manifest) {
+			return false, nil
+		}
+	}
+	return s.Manifest.Complete, nil
 }
 
-// removeOld removes all but the newest complete snapshots of this account.
-func (a *app) removeOld(parent string, keep int, creds akamai.Credentials) error {
-	complete, _, err := below(parent, creds)
+// removeOld removes all but the newest of the complete snapshots that all of which say yes to.
+func (a *app) removeOld(parent string, keep int, which ...func(snapshot.Manifest) bool) error {
+	complete, _, err := below(parent, which...)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type listOptions struct {
 	From    string
 	APIs    []string
 	Deleted bool
+	warn    func(msg string, args ...any)
 }
 
 // listing is what a list command shows: a table, and the documents behind its rows.
@@ -69,7 +70,7 @@ v3: in front where both have it. JSON output shows the API's own documents; with
 		args       []string
 		list       func(ctx context.Context, from reader, o listOptions, args []string) (listing, error)
 	}{
-		{"policies", "List policies: what is live and newest in each", nil, listPolicies},
+		{"policies", "List policies and what is live of each", nil, listPolicies},
 		{"versions POLICY", "List the versions of a policy", []string{"POLICY"}, listVersions},
 		{"activations POLICY", "List the activation history of a policy", []string{"POLICY"}, listActivations},
 		{"properties", "List properties and the policies that they refer to", nil, listProperties},
@@ -84,6 +85,7 @@ v3: in front where both have it. JSON output shows the API's own documents; with
 						return err
 					}
 				}
+				o.warn = a.log.Warn
 				return a.list(cmd, o, func(ctx context.Context, from reader) (listing, error) { return c.list(ctx, from, o, args) })
 			},
 		})
@@ -123,7 +125,7 @@ func (a *app) open(dir, what string) (reader, func(), error) {
 	}
 	s, err := snapshot.Open(dir)
 	if err != nil {
-		return nil, nil, &usageError{text: "--from: " + err.Error(), hint: "name the folder of a snapshot"}
+		return nil, nil, unreadable("--from", dir, err)
 	}
 	if what == "origins" && s.Manifest.Counts.Origins == 0 {
 		a.log.Warn("the snapshot holds no load-balancing origins: the account had none, or its export left them out (docs/snapshot.md)")
@@ -165,6 +167,7 @@ func policies(ctx context.Context, from reader, o listOptions) ([]cloudlet.Polic
 		text, err := from.Get(ctx, cloudlet.API(api).Policies(o.Deleted))
 		if status := cloudlet.StatusOf(err); (status == cloudlet.Forbidden || status == cloudlet.NotFound) && len(o.APIs) > 1 && refused == nil {
 			refused = err
+			o.warn("left out, because the account does not have it or these credentials may not see it", "api", api, "error", err)
 			continue
 		}
 		if err != nil {

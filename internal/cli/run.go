@@ -16,6 +16,7 @@ import (
 
 	"cloudletmig/internal/akamai"
 	"cloudletmig/internal/checkpoint"
+	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/durable"
 	"cloudletmig/internal/export"
 	"cloudletmig/internal/job"
@@ -31,13 +32,17 @@ type run struct {
 	// again says that the journal knew an unfinished run of this target, resumed or given up for --fresh.
 	again  bool
 	target string
-	begun  time.Time
+	begun  time.Time // by this process
+	since  time.Time // by the first process that worked on the run
 }
 
 // checkpointFor is the journal of a run that works on target.
 func (a *app) checkpointFor(target string) string {
 	if a.global.Checkpoint != "" {
 		return a.global.Checkpoint
+	}
+	if absolute, err := filepath.Abs(target); err == nil {
+		target = absolute // the name of "." is not to be seen from it
 	}
 	return filepath.Clean(target) + ".checkpoint.db"
 }
@@ -68,6 +73,10 @@ func (a *app) beginRun(ctx context.Context, kind, target, file string, options a
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close()) //nolint:contextcheck // a journal is closed also when ctx has ended
+	}
+	r.since = r.begun
+	if info, err := db.Run(ctx, r.journal.ID()); err == nil {
+		r.since = info.Started
 	}
 	if r.resumed {
 		a.log.Info("going on with the unfinished run", "run", r.journal.ID())
@@ -174,7 +183,7 @@ func refuseFull(dir string) error {
 	}
 	if first != "" {
 		return &usageError{
-			text: fmt.Sprintf("%s is not empty (%s), and no unfinished export of it is known", dir, first),
+			text: fmt.Sprintf("%s is not empty (%s), and no unfinished export of it is known", dir, cloudlet.Printable(first)),
 			hint: "name a new or empty folder; if an export of it was begun with another --checkpoint, name that one",
 		}
 	}
@@ -204,7 +213,7 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	switch {
 	case err == nil:
 		state = checkpoint.Complete
-	case exitOf(err) == exitUsage: // there is nothing to go on with
+	case exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
 		state = checkpoint.Abandoned
 	case errors.Is(err, context.Canceled):
 		state, hint = checkpoint.Interrupted, r.howToResume()
@@ -230,10 +239,11 @@ func (r *run) state(ctx context.Context, state string) string {
 	if state != checkpoint.Failed {
 		return state
 	}
-	if info, err := r.db.Run(ctx, r.journal.ID()); err == nil && info.Done == 0 {
-		return checkpoint.Abandoned
+	info, err := r.db.Run(ctx, r.journal.ID())
+	if first, _ := snapshot.Contents(r.target); err != nil || info.Done > 0 || first != "" {
+		return state
 	}
-	return state
+	return checkpoint.Abandoned
 }
 
 // keptRuns is how many complete runs the journal keeps the items of.
@@ -248,6 +258,17 @@ type interrupted struct{ error }
 
 func (interrupted) Error() string   { return "interrupted: everything that was finished is recorded" }
 func (e interrupted) Unwrap() error { return e.error }
+
+// unreadable says why the snapshot that flag names cannot be read.
+func unreadable(flag, dir string, err error) error {
+	switch {
+	case errors.Is(err, snapshot.ErrDamaged):
+		return withHint(fmt.Errorf("%s: %w", flag, err), "cloudletmig verify "+dir+" names all that is wrong with it")
+	case errors.Is(err, snapshot.ErrNoManifest):
+		return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a finished snapshot; an export that was interrupted is finished by the same command"}
+	}
+	return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a snapshot"}
+}
 
 // hintedError is an error with what to do next.
 type hintedError struct {

@@ -146,8 +146,12 @@ func (a *app) showRun(ctx context.Context, db *checkpoint.DB, id string, onlyFai
 		if err != nil {
 			return err
 		}
-		items = append(items, map[string]any{"item": rec.Key, "state": rec.State, "error": rec.Err})
-		rows = append(rows, []string{rec.Key, string(rec.State), rec.Err})
+		state := string(rec.State)
+		if rec.Err != "" {
+			state = "failed"
+		}
+		items = append(items, map[string]any{"item": rec.Key, "state": state, "error": rec.Err})
+		rows = append(rows, []string{rec.Key, state, rec.Err})
 	}
 	a.document = map[string]any{"command": "runs show", "run": runDocument(r), "items": items}
 	if a.global.Output != "text" {

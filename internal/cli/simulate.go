@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,7 @@ reset-after, cut-body, cut-json, stall-header, slow-body, stall-body, html, late
 (GET|POST), path (a part of it), skip, max, delay, jitter, status, location, advice (retry-after or none).`,
 		Example: `  cloudletmig simulate --dir sim --policies 200 --versions 10
   cloudletmig export backup --edgerc sim/edgerc --ca-file sim/ca.pem
-  cloudletmig simulate --dir sim --account backup        serve a snapshot again
+  cloudletmig simulate --dir sim --account backup        serve a snapshot again, on a host of its own
   cloudletmig simulate --fault 5xx:0.1 --fault 429:0.1,delay=1s --fault cut-body:0.05`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.simulate(cmd.Context(), o) },
@@ -83,6 +84,9 @@ func (a *app) simulate(ctx context.Context, o simulateOptions) (err error) {
 	}
 	server := simulator.New(options)
 	defer server.Close()
+	if err := onlySimulated(filepath.Join(o.Dir, "edgerc")); err != nil {
+		return err
+	}
 	_, statErr := os.Stat(o.Dir)
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return &usageError{text: "--dir: " + err.Error()}
@@ -100,6 +104,15 @@ func (a *app) simulate(ctx context.Context, o simulateOptions) (err error) {
 		filepath.Join(o.Dir, "edgerc"), filepath.Join(o.Dir, "ca.pem"))
 	<-ctx.Done()
 	return listener.Close()
+}
+
+// onlySimulated refuses to write over credentials that are not a simulator's.
+func onlySimulated(edgerc string) error {
+	text, err := os.ReadFile(edgerc)
+	if err == nil && !strings.Contains(string(text), "host = 127.0.0.1:") && !strings.Contains(string(text), "host = [::1]:") {
+		return &usageError{text: edgerc + " is there already and is not a simulator's", hint: "name another folder with --dir"}
+	}
+	return nil
 }
 
 // server turns the flags into a server's options.
@@ -127,6 +140,9 @@ func (o simulateOptions) server() (simulator.Options, error) {
 }
 
 func (o simulateOptions) account() (*simulator.Account, error) {
+	if o.Generate.Policies < 0 || o.Generate.Versions < 0 || o.Generate.Rules < 0 || o.Generate.RuleBytes < 0 {
+		return nil, &usageError{text: "--policies, --versions, --rules and --rule-bytes cannot be negative"}
+	}
 	switch {
 	case o.Account != "" && o.Redirects != "":
 		return nil, &usageError{text: "--account and --redirects do not go together"}

@@ -59,16 +59,28 @@ func (a *app) exportSummary(dir string, r export.Result, s akamai.Stats, begun t
 		summary.Notes = append(summary.Notes, report.Item{Name: n.What + " absent", Text: n.Reason})
 	}
 	for _, name := range m.Gone {
-		summary.Notes = append(summary.Notes, report.Item{Name: "removed from the account meanwhile", Text: name})
+		summary.Notes = append(summary.Notes, report.Item{Name: "gone meanwhile", Text: name})
 	}
 	if a.global.Output == "text" {
 		err = errors.Join(err, summary.Text(a.out))
 	}
 	if errors.Is(err, job.ErrIncomplete) {
-		return fmt.Errorf("%d of the account's items could not be exported, all named above: %w", len(m.Failed), err)
+		return incomplete{len(m.Failed), err}
 	}
 	return err
 }
+
+// incomplete is what the user reads when some items failed. The summary and the manifest name them.
+type incomplete struct {
+	items int
+	error
+}
+
+func (e incomplete) Error() string {
+	return fmt.Sprintf("%d of the account's items could not be exported; the summary and the manifest name them all", e.items)
+}
+
+func (e incomplete) Unwrap() error { return e.error }
 
 func consistency(m snapshot.Manifest, rounds int) string {
 	if m.Consistent {

@@ -54,12 +54,16 @@ func (a *app) verify(ctx context.Context, dir string, live bool) error {
 		{Name: "rules", Value: report.Number(m.Counts.Rules)},
 		{Name: "files", Value: report.Number(m.Counts.Files) + ", " + report.Bytes(m.Counts.Bytes)},
 	}
+	var unread error
 	if live && m.Format != 0 {
-		differences, err := a.compareLive(ctx, dir)
-		if err != nil {
-			return err
+		var differences []snapshot.Problem
+		if differences, unread = a.compareLive(ctx, dir); unread != nil && !errors.Is(unread, job.ErrIncomplete) {
+			return unread
 		}
 		problems = append(problems, differences...)
+	}
+	if m.Format != 0 && !m.Consistent {
+		facts = append(facts, report.Fact{Name: "consistent", Value: "NO: the account was changing while it was exported"})
 	}
 	facts = append(facts, report.Fact{Name: "time", Value: report.Duration(time.Since(begun))})
 	a.document = map[string]any{
@@ -67,24 +71,31 @@ func (a *app) verify(ctx context.Context, dir string, live bool) error {
 		"classes": map[string]int{"differences": len(problems)},
 	}
 	if a.global.Output == "text" {
-		for _, p := range problems {
-			fmt.Fprintln(a.out, p)
-		}
-		headline := dir + ": sound, every file is what the manifest says"
-		if live {
-			headline += ", and so is the account"
-		}
-		if len(problems) > 0 {
-			headline = fmt.Sprintf("%s: %d DIFFERENCES", dir, len(problems))
-		}
-		if err := (report.Summary{Headline: headline, Facts: facts}).Text(a.out); err != nil {
+		if err := a.verdict(dir, live, problems, unread, facts); err != nil {
 			return err
 		}
 	}
 	if len(problems) > 0 {
-		return errDifferences
+		return errors.Join(unread, errDifferences)
 	}
-	return nil
+	return unread
+}
+
+// verdict prints what verify found, for people.
+func (a *app) verdict(dir string, live bool, problems []snapshot.Problem, unread error, facts []report.Fact) error {
+	for _, p := range problems {
+		fmt.Fprintln(a.out, p)
+	}
+	headline := dir + ": sound, every file is what the manifest says"
+	switch {
+	case len(problems) > 0:
+		headline = fmt.Sprintf("%s: DIFFERENCES: %d", dir, len(problems))
+	case unread != nil:
+		headline = dir + ": not all of the account could be read"
+	case live:
+		headline += ", and so is the account"
+	}
+	return report.Summary{Headline: headline, Facts: facts}.Text(a.out)
 }
 
 // compareLive reads what the snapshot holds from the account again and holds each document against the snapshot.
@@ -117,8 +128,8 @@ func (a *app) compareLive(ctx context.Context, dir string) ([]snapshot.Problem, 
 	for _, f := range result.Manifest.Failed {
 		a.log.Error("could not be compared", "item", f.Item, "error", f.Error)
 	}
-	if err != nil {
-		return nil, err
+	if errors.Is(err, job.ErrIncomplete) {
+		err = incomplete{len(result.Manifest.Failed), err}
 	}
-	return comparer.Differences(), nil
+	return comparer.Differences(), err
 }

@@ -11,7 +11,7 @@ import (
 type Group struct {
 	ID, ParentID int64
 	Name         string
-	// Capabilities says what may be done with which cloudlet: ER: View Edit Activate.
+	// Capabilities says what may be done with which cloudlets: ER,FR: View Edit Activate; IG: View.
 	Capabilities string
 	Depth        int // below the top of the tree; set by GroupTree
 	Raw          json.RawMessage
@@ -31,11 +31,19 @@ func ParseGroup(raw json.RawMessage) (Group, error) {
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		return Group{}, fmt.Errorf("read group: %w", err)
 	}
-	can := make([]string, 0, len(doc.Capabilities))
+	var sets []string
+	cloudlets := map[string][]string{} // that may be used alike, by what may be done with them
 	for _, c := range doc.Capabilities {
-		can = append(can, c.Code+": "+strings.Join(c.Capabilities, " "))
+		set := strings.Join(c.Capabilities, " ")
+		if cloudlets[set] == nil {
+			sets = append(sets, set)
+		}
+		cloudlets[set] = append(cloudlets[set], c.Code)
 	}
-	return Group{ID: doc.GroupID, ParentID: doc.ParentID, Name: doc.GroupName, Capabilities: strings.Join(can, ", "), Raw: raw}, nil
+	for i, set := range sets {
+		sets[i] = strings.Join(cloudlets[set], ",") + ": " + set
+	}
+	return Group{ID: doc.GroupID, ParentID: doc.ParentID, Name: doc.GroupName, Capabilities: strings.Join(sets, "; "), Raw: raw}, nil
 }
 
 // GroupTree puts every group behind its parent, and sets its depth. A group whose parent is not in the list, or that is

@@ -59,8 +59,8 @@ func shorten(value []byte, at, room int) string {
 	return text
 }
 
-// oneLine is Printable for text that is JSON, and so has its backslashes doubled already.
-func oneLine(text string) string { return strings.ReplaceAll(Printable(text), `\\`, `\`) }
+// oneLine is a JSON text made safe for one line of a message.
+func oneLine(text string) string { return Printable(text) }
 
 // part finds where two values part first, or nothing when they are equal.
 func part(a, b *node) *parting {

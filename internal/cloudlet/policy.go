@@ -50,7 +50,7 @@ func ParsePolicy(api API, raw json.RawMessage) (Policy, error) {
 		p.ID, p.Type = doc.PolicyID, doc.CloudletCode
 	}
 	if p.ID <= 0 {
-		return Policy{}, fmt.Errorf("read policy: no usable id in %.200s", raw)
+		return Policy{}, fmt.Errorf("read policy: no usable id in %.200q", raw)
 	}
 	return p, nil
 }
@@ -88,7 +88,7 @@ func ParseVersion(raw json.RawMessage) (Version, error) {
 		return Version{}, fmt.Errorf("read version: %w", err)
 	}
 	if doc.Version <= 0 {
-		return Version{}, fmt.Errorf("read version: no usable number in %.200s", raw)
+		return Version{}, fmt.Errorf("read version: no usable number in %.200q", raw)
 	}
 	return Version{
 		Number: doc.Version, Revision: plain(doc.RevisionID), Description: doc.Description,
@@ -141,7 +141,7 @@ func When(date string) time.Time {
 // are shown as escapes.
 func Printable(name string) string {
 	quoted := strconv.QuoteToGraphic(name)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(quoted[1 : len(quoted)-1])
 }
 
 // Ref names a policy on the command line: an id or a name, of one API or of either.

@@ -87,23 +87,30 @@ func (f *Folder) Sweep() (int, error) {
 	return removed, nil
 }
 
-// SweepFolders removes the folders in which there is no file, deepest first. No Write may be under way.
-func (f *Folder) SweepFolders() error {
+// SweepFolders removes, of the folders named and those below them, the ones in which there is no file. No Write may be
+// under way.
+func (f *Folder) SweepFolders(names ...string) error {
 	var dirs []string
-	err := fs.WalkDir(f.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && name != "." {
-			dirs = append(dirs, name)
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("sweep folders: %w", err)
-	}
-	for _, dir := range slices.Backward(dirs) {
-		if entries, err := f.entries(dir); err != nil || len(entries) > 0 {
-			if err != nil {
-				return err
+	for _, top := range names {
+		err := fs.WalkDir(f.root.FS(), top, func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && name == top {
+				return nil
 			}
+			if err == nil && d.IsDir() {
+				dirs = append(dirs, name)
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("sweep folders: %w", err)
+		}
+	}
+	for _, dir := range slices.Backward(dirs) { // deepest first
+		entries, err := f.entries(dir)
+		if err != nil {
+			return err
+		}
+		if len(entries) > 0 {
 			continue
 		}
 		if err := f.Remove(dir); err != nil {

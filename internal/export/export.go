@@ -95,13 +95,11 @@ func (e *Export) Run(ctx context.Context, head snapshot.Manifest) (Result, error
 		return Result{}, err
 	}
 	s := newState(e, filter)
-	var incomplete bool
 	for round := 1; round <= 1+relists; round++ {
 		err := s.run(ctx, round)
 		if err != nil && !errors.Is(err, job.ErrIncomplete) {
 			return s.result(), err
 		}
-		incomplete = incomplete || err != nil
 		if round == 1 {
 			if err := s.nothing(); err != nil {
 				return s.result(), err
@@ -116,6 +114,7 @@ func (e *Export) Run(ctx context.Context, head snapshot.Manifest) (Result, error
 	if head.Options, err = json.Marshal(e.Options); err != nil {
 		return s.result(), err
 	}
+	incomplete := s.incomplete()
 	head.Ended, head.Complete = e.Now().UTC(), !incomplete
 	head.Absent, head.Gone, head.Failed = s.absences(), s.goneNames(), s.failed()
 	s.manifest, err = e.Store.Finish(head, s.items(ctx))
@@ -150,7 +149,7 @@ func (s *state) nothing() error {
 	if len(s.members) == 0 && s.firstError != nil && len(s.absent) == 0 {
 		return s.firstError
 	}
-	if len(s.members) == 0 && len(s.refusals) > 0 && len(s.refusals) == len(s.export.Options.APIs) {
+	if len(s.refusals) == len(s.export.Options.APIs) { // whatever else could be read
 		return s.refusals[0]
 	}
 	if s.firstError != nil {

@@ -341,3 +341,76 @@ func TestWhatIsNamedMustBeThere(t *testing.T) {
 		}
 	}
 }
+
+// TestTroubleInTheSecondRound: when a list or a document cannot be read again, nothing that was read is lost, nothing is
+// called gone, and the run does not end well.
+func TestTroubleInTheSecondRound(t *testing.T) {
+	for _, c := range []struct{ path, status string }{
+		{"/cloudlets/api/v2/policies?", "503"},
+		{"/cloudlets/api/v2/policies?", "403"},
+		{"/cloudlets/v3/policies?", "404"},
+		{"/cloudlets/api/v2/policies/1001/versions?", "503"},
+		{"/cloudlets/api/v2/policies/1001/activations?", "403"},
+		{"/cloudlets/api/v2/policies/1001/properties", "503"},
+		{"/group-info", "403"},
+		{"/origins?", "404"},
+		{"/cloudlets/api/v2/properties", "503"},
+	} {
+		t.Run(c.status+" "+c.path, func(t *testing.T) {
+			w := newWorld(t, simulator.Options{Account: simulator.Generate(simulator.GenerateOptions{Policies: 6, Plain: true}), Seed: 1})
+			whole, _, err := w.export(t, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			second := &troubled{Client: w.client, path: c.path, status: c.status}
+			s, _, err := w.export(t, func(e *export.Export) { e.Source = second })
+			if !errors.Is(err, job.ErrIncomplete) || s.Manifest.Complete || s.Manifest.Consistent && strings.HasSuffix(c.path, "?") && !strings.Contains(c.path, "/1001/") {
+				t.Errorf("the run ends with %v, complete %v, consistent %v", err, s.Manifest.Complete, s.Manifest.Consistent)
+			}
+			if len(s.Manifest.Gone) > 0 || len(s.Manifest.Failed) != 1 {
+				t.Errorf("gone %v, failed %v", s.Manifest.Gone, s.Manifest.Failed)
+			}
+			for path, f := range whole.Manifest.Files {
+				if path != snapshot.IndexFile && s.Manifest.Files[path].SHA256 != f.SHA256 {
+					t.Errorf("%s is lost", path)
+				}
+			}
+		})
+	}
+}
+
+// troubled answers a path as it should once, and then no more.
+type troubled struct {
+	*akamai.Client
+	path, status string
+
+	mu    sync.Mutex
+	asked int
+}
+
+func (c *troubled) fails(path string) error {
+	if !strings.HasPrefix(path+"?", c.path) && !strings.HasSuffix(path, c.path) && !strings.Contains(path, c.path) {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked++; c.asked == 1 {
+		return nil
+	}
+	status := map[string]int{"503": 503, "403": 403, "404": 404}[c.status]
+	return &cloudlet.APIError{Method: "GET", Path: path, Status: status}
+}
+
+func (c *troubled) Get(ctx context.Context, r cloudlet.Resource) ([]byte, error) {
+	if err := c.fails(r.Path); err != nil {
+		return nil, err
+	}
+	return c.Client.Get(ctx, r)
+}
+
+func (c *troubled) Page(ctx context.Context, r cloudlet.Resource, next string) (cloudlet.Page, error) {
+	if err := c.fails(r.Path); err != nil {
+		return cloudlet.Page{}, err
+	}
+	return c.Client.Page(ctx, r, next)
+}

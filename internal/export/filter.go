@@ -20,6 +20,7 @@ type filter struct {
 	refsSeen   map[cloudlet.Ref]bool
 	groupsSeen map[int64]bool
 	typesSeen  map[string]bool
+	wanted     bool // some policy was
 }
 
 func newFilter(o Options) (*filter, error) {
@@ -49,6 +50,9 @@ func (f *filter) wants(p cloudlet.Policy) bool {
 	defer f.mu.Unlock()
 	f.typesSeen[p.Type] = true
 	f.groupsSeen[p.GroupID] = true
+	if len(f.types) > 0 && !slices.Contains(f.types, p.Type) || len(f.groups) > 0 && !slices.Contains(f.groups, p.GroupID) {
+		return false
+	}
 	named := len(f.refs) == 0
 	for _, ref := range f.refs {
 		if match(ref, p) {
@@ -56,8 +60,8 @@ func (f *filter) wants(p cloudlet.Policy) bool {
 			named = true
 		}
 	}
-	return named && (len(f.types) == 0 || slices.Contains(f.types, p.Type)) &&
-		(len(f.groups) == 0 || slices.Contains(f.groups, p.GroupID))
+	f.wanted = f.wanted || named
+	return named
 }
 
 func match(ref cloudlet.Ref, p cloudlet.Policy) bool {
@@ -82,6 +86,9 @@ func (f *filter) missed() string {
 		if !f.groupsSeen[group] {
 			missed = append(missed, fmt.Sprintf("group %d (no policy is in it)", group))
 		}
+	}
+	if len(missed) == 0 && !f.wanted && !f.everything() {
+		return "--policy, --group and --type taken together"
 	}
 	return strings.Join(missed, ", ")
 }

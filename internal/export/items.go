@@ -43,10 +43,17 @@ func (s *state) roots() []job.Item {
 // listPart begins the keys of items that read a list and leave no file.
 const listPart = "list of "
 
-// absent reports whether err says that the account does not have a list, or that these credentials may not see it.
-func absent(err error) bool {
+// lacks reports whether err says that the account does not have a list, or that these credentials may not see it. When
+// lists are read again it is believed only of what was absent before.
+func (s *state) lacks(what string, err error) bool {
 	status := cloudlet.StatusOf(err)
-	return status == cloudlet.Forbidden || status == cloudlet.NotFound
+	if status != cloudlet.Forbidden && status != cloudlet.NotFound {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.absent[what]
+	return known || s.round == 1
 }
 
 // read is Source.Get; credentials that are refused end the run.
@@ -68,7 +75,7 @@ func (s *state) page(api cloudlet.API, next string) job.Item {
 	key := strings.TrimSuffix(fmt.Sprintf("%s%s policies from %s", listPart, api, next), " from ")
 	return job.Item{Key: key, Depth: depthList, Do: func(ctx context.Context, _ *job.Task) (job.Step, error) {
 		page, err := s.export.Source.Page(ctx, r, next)
-		if next == "" && absent(err) {
+		if next == "" && s.lacks(string(api)+" policies", err) {
 			s.miss(string(api)+" policies", err, true)
 			return job.Step{}, nil
 		}
@@ -76,10 +83,12 @@ func (s *state) page(api cloudlet.API, next string) job.Item {
 			return job.Step{}, whole(err)
 		}
 		var step job.Step
+		var unread []error // an element that makes no sense hides no other
 		for _, raw := range page.Elements {
 			p, err := cloudlet.ParsePolicy(api, raw)
 			if err != nil {
-				return step, fmt.Errorf("GET %s: %w", r.Path, err)
+				unread = append(unread, fmt.Errorf("GET %s: %w", r.Path, err))
+				continue
 			}
 			if !s.filter.wants(p) {
 				continue
@@ -91,7 +100,7 @@ func (s *state) page(api cloudlet.API, next string) job.Item {
 		if page.Next != "" {
 			step.Next = append(step.Next, s.page(api, page.Next))
 		}
-		return step, nil
+		return step, errors.Join(unread...)
 	}}
 }
 
@@ -118,7 +127,7 @@ func (s *state) policy(p cloudlet.Policy) (*member, job.Item) {
 			return job.Step{}, fmt.Errorf("%s: %w", m.name, err)
 		}
 		wanted := s.choose(versions, rows)
-		s.list(m, wanted)
+		s.list(m, versions, wanted)
 		step := job.Step{Next: s.versions(item.Key, m, wanted, rows, func(n int64) cloudlet.Resource { return p.API.Version(p.ID, n) })}
 		if failed != nil {
 			return step, failed // the versions are worth having all the same
@@ -148,6 +157,12 @@ func parseLists(list, history []byte) ([]cloudlet.Version, []cloudlet.Activation
 	if err != nil {
 		return nil, nil, err
 	}
+	seen := map[int64]bool{}
+	versions = slices.DeleteFunc(versions, func(v cloudlet.Version) bool { // a list that grew while it was paged through
+		again := seen[v.Number]
+		seen[v.Number] = true
+		return again
+	})
 	rows, err := parseAll(history, cloudlet.ParseActivation)
 	return versions, rows, err
 }
@@ -270,7 +285,7 @@ func (s *state) document(path string, r cloudlet.Resource) job.Item {
 			return job.Step{Kept: true}, nil
 		}
 		doc, err := s.read(ctx, r)
-		if absent(err) {
+		if s.lacks(path, err) {
 			s.miss(path, err, false)
 			return job.Step{Kept: true}, nil
 		}
@@ -287,7 +302,7 @@ func (s *state) originList() job.Item {
 	r := cloudlet.Origins()
 	return job.Item{Key: listPart + "load-balancing origins", Depth: depthList, Do: func(ctx context.Context, _ *job.Task) (job.Step, error) {
 		list, err := s.read(ctx, r)
-		if absent(err) {
+		if s.lacks("load-balancing origins", err) {
 			s.miss("load-balancing origins", err, false)
 			return job.Step{}, nil
 		}
@@ -352,7 +367,7 @@ func (s *state) origin(o origin, folder string) (*member, job.Item) {
 			return job.Step{}, fmt.Errorf("%s: %w", m.name, err)
 		}
 		wanted := s.choose(versions, rows)
-		s.list(m, wanted)
+		s.list(m, versions, wanted)
 		step := job.Step{Next: s.versions(item.Key, m, wanted, rows, func(n int64) cloudlet.Resource { return cloudlet.OriginVersion(o.id, n) })}
 		return s.store(ctx, t, item.Key, folder, step, nil,
 			document{snapshot.OriginFile, cloudlet.Origin(o.id).Path, o.raw},

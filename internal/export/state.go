@@ -43,6 +43,8 @@ type member struct {
 	name     string
 	folder   string
 	versions []int64 // those that are wanted, ascending
+	all      []int64 // those that are listed, ascending
+	listed   bool    // the list of versions was read
 	said     digest  // all that the lists said of it
 }
 
@@ -86,15 +88,25 @@ func (s *state) join(key string, m *member) bool {
 	return true
 }
 
-// list notes which versions of a member are wanted.
-func (s *state) list(m *member, versions []cloudlet.Version) {
+// list notes which versions of a member there are, and which of them are wanted.
+func (s *state) list(m *member, all, wanted []cloudlet.Version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.versions = make([]int64, 0, len(versions))
-	for _, v := range versions {
-		m.versions = append(m.versions, v.Number)
+	m.listed, m.all = true, numbers(all)
+	m.versions = m.all
+	if len(wanted) < len(all) {
+		m.versions = numbers(wanted)
 	}
-	slices.Sort(m.versions)
+}
+
+// numbers are those of versions, ascending.
+func numbers(versions []cloudlet.Version) []int64 {
+	list := make([]int64, 0, len(versions))
+	for _, v := range versions {
+		list = append(list, v.Number)
+	}
+	slices.Sort(list)
+	return list
 }
 
 // digest is a hash of documents, one after another.
@@ -119,7 +131,7 @@ func (s *state) unchanged(key string, m *member, docs ...[]byte) bool {
 	if old == nil || old.said != m.said {
 		return false
 	}
-	m.versions = old.versions
+	m.versions, m.all, m.listed = old.versions, old.all, old.listed
 	return true
 }
 
@@ -145,7 +157,7 @@ func (s *state) leave(key, name string) (believed bool) {
 		delete(s.members, key)
 	case m != nil:
 		m.said = digest{} // if the list names it once more, it is looked at once more
-		m.versions = slices.DeleteFunc(m.versions, func(n int64) bool { return n == version })
+		m.versions = slices.DeleteFunc(slices.Clone(m.versions), func(n int64) bool { return n == version })
 	}
 	return true
 }
@@ -163,6 +175,10 @@ func (s *state) settleRound() bool {
 	defer s.mu.Unlock()
 	for key, old := range s.before {
 		m := s.members[key]
+		if _, failed := s.failures[key]; failed { // it could not be read again: what there is of it stays
+			s.members[key] = old
+			continue
+		}
 		switch {
 		case m == nil && s.broken:
 			s.members[key] = old
@@ -179,7 +195,7 @@ func (s *state) settleRound() bool {
 // lost notes the versions that a member had and has not any more. The caller holds mu.
 func (s *state) lost(key string, m, old *member) {
 	for _, n := range old.versions {
-		if !m.wants(n) && s.gone[versionKey(key, n)] == "" {
+		if _, found := slices.BinarySearch(m.all, n); !found && s.gone[versionKey(key, n)] == "" {
 			s.gone[versionKey(key, n)] = versionName(m.name, n)
 			s.changes++
 		}
@@ -190,17 +206,26 @@ func (s *state) lost(key string, m, old *member) {
 func (s *state) live(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.holds(key)
+}
+
+// holds is live for a caller that holds mu. Of a member whose versions could not be listed, everything stays that an
+// earlier run has read.
+func (s *state) holds(key string) bool {
 	policy, version := splitKey(key)
 	m := s.members[policy]
-	return m != nil && (version == 0 || m.wants(version))
+	return m != nil && (version == 0 || !m.listed || m.wants(version))
 }
 
 func (s *state) observe(e job.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.Kind == job.Finished {
+		delete(s.failures, e.Key) // a list that broke off was read whole later
+	}
 	if e.Kind != job.Failed {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.firstError == nil {
 		s.firstError = e.Err
 	}
@@ -268,7 +293,14 @@ func (s *state) absences() []snapshot.Absent {
 func (s *state) goneNames() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]string{}, slices.Sorted(maps.Values(s.gone))...)
+	names := []string{}
+	for key, name := range s.gone {
+		if !s.holds(key) { // it may have come back
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (s *state) failed() []snapshot.Failure {
@@ -279,6 +311,12 @@ func (s *state) failed() []snapshot.Failure {
 		list = append(list, s.failures[key])
 	}
 	return list
+}
+
+func (s *state) incomplete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.failures) > 0
 }
 
 func (s *state) result() Result {
@@ -309,10 +347,10 @@ func versionName(policy string, n int64) string { return fmt.Sprintf("%s version
 
 // splitKey gives the key of the policy, or origin, and the number of the version; 0 where the key is not a version's.
 func splitKey(key string) (policy string, version int64) {
-	policy, number, ok := strings.Cut(key, versionsPart)
-	if !ok {
+	at := strings.LastIndex(key, versionsPart)
+	if at < 0 {
 		return key, 0
 	}
-	version, _ = strconv.ParseInt(number, 10, 64) // versionKey has made it
-	return policy, version
+	version, _ = strconv.ParseInt(key[at+len(versionsPart):], 10, 64) // versionKey has made it
+	return key[:at], version
 }

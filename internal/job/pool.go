@@ -32,9 +32,9 @@ func Stop(err error) error {
 	return &stopError{err: err}
 }
 
-// Pool says how a run is done. Only Workers and Journal must be set.
+// Pool says how a run is done. Only the Journal must be set.
 type Pool struct {
-	Workers int     // calls of Do at a time
+	Workers int     // calls of Do at a time; 1 when 0
 	Writers int     // calls of Write at a time; Workers when 0
 	Queue   int     // finished calls of Do whose Write has not begun, at most; Writers when 0
 	Journal Journal // where records go
@@ -48,6 +48,7 @@ type Pool struct {
 // ctx ends, nothing new starts, what has been done is still written and recorded, what was interrupted stays pending,
 // and Run returns ctx.Err(). It returns the error given to Stop by an item, or ErrIncomplete when items failed.
 func (p Pool) Run(ctx context.Context, items ...Item) error {
+	p.Workers = max(p.Workers, 1)
 	if p.Writers == 0 {
 		p.Writers = p.Workers
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Summary is how a run ended, for people.
@@ -34,13 +35,23 @@ func (s Summary) Text(to io.Writer) error {
 		fmt.Fprintf(&b, "  %-*s  %s\n", width, f.Name, f.Value)
 	}
 	for _, n := range s.Notes {
-		fmt.Fprintf(&b, "  note: %s: %s\n", n.Name, n.Text)
+		fmt.Fprintf(&b, "  note: %s\n", plain(n.Name+": "+n.Text))
 	}
 	for _, f := range s.Failed {
-		fmt.Fprintf(&b, "  FAILED: %s: %s\n", f.Name, f.Text)
+		fmt.Fprintf(&b, "  FAILED: %s\n", plain(f.Name+": "+f.Text))
 	}
 	_, err := io.WriteString(to, b.String())
 	return err
+}
+
+// plain leaves out what would control a terminal or reorder its line.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return '\ufffd'
+		}
+		return r
+	}, text)
 }
 
 // Number writes n with a comma after every three digits.

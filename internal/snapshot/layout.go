@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/durable"
 )
 
 // The files at the top of a snapshot, and those about the account as a whole.
@@ -77,6 +79,15 @@ func OriginFolders(ids []string) map[string]string {
 	return folders
 }
 
+// produced matches the paths that an export writes, manifest and index apart.
+var produced = regexp.MustCompile(`^(account/[a-z-]+\.json|(legacy|shared)/[0-9]+_[^/]*/(policy|properties|activations)\.json|` +
+	`origins/[^/]+/(origin|activations)\.json|(legacy/[0-9]+_[^/]*|shared/[0-9]+_[^/]*|origins/[^/]+)/versions/[0-9]+\.json)$`)
+
+// exported reports whether a file in a snapshot's folder is one that an export has written, not somebody else's.
+func exported(name string) bool {
+	return produced.MatchString(name) || name == ManifestFile || name == IndexFile || durable.IsTemp(name)
+}
+
 // safeName keeps of a name what every file system takes: ASCII letters, digits, '.', '_' and '-', no dot at either
 // end, at most 80 characters.
 func safeName(name string) string {
@@ -91,7 +102,10 @@ func safeName(name string) string {
 	if len(safe) > folderNameLimit {
 		safe = safe[:folderNameLimit]
 	}
-	return strings.Trim(safe, ".")
+	if safe = strings.Trim(safe, "."); strings.HasPrefix(safe, "-") {
+		return "_" + safe[1:] // it would pass for a flag
+	}
+	return safe
 }
 
 // reserved reports whether a name alone would be refused by a file system or be no name at all.

@@ -19,12 +19,16 @@ import (
 // Problem is one difference between a snapshot and its manifest.
 type Problem struct {
 	Path string `json:"path"`
-	// Kind is missing, changed, extra, renamed, unsound (no valid JSON), unreadable, incomplete or inconsistent.
+	// Kind is missing, changed, extra, renamed, unsound (no valid JSON), unreadable, damaged (the manifest) or
+	// incomplete; compared with the account also added or removed.
 	Kind   string `json:"kind"`
 	Detail string `json:"detail"`
 }
 
-func (p Problem) String() string { return fmt.Sprintf("%s: %s: %s", p.Kind, p.Path, p.Detail) }
+// String is one line, safe for a terminal.
+func (p Problem) String() string {
+	return fmt.Sprintf("%s: %s: %s", p.Kind, cloudlet.Printable(p.Path), cloudlet.Printable(p.Detail))
+}
 
 // Verify reads every file of the snapshot in dir with as many readers at a time and gives each problem that it finds,
 // by path. A damaged or missing manifest is a problem too. The error speaks of a folder that cannot be read at all.

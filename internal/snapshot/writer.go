@@ -187,7 +187,7 @@ func (w *Writer) sweep(t *tally) error {
 		if err != nil && !errors.Is(err, durable.ErrNotRegular) {
 			return err
 		}
-		if !t.wants(name) && !durable.IsTemp(name) { // the manifest is under way
+		if exported(name) && !t.wants(name) && !durable.IsTemp(name) { // the manifest is under way
 			if err := w.folder.Remove(name); err != nil {
 				return err
 			}
@@ -195,17 +195,25 @@ func (w *Writer) sweep(t *tally) error {
 		}
 	}
 	if removed || !w.fresh {
-		return w.folder.SweepFolders()
+		return w.folder.SweepFolders(folders()...)
 	}
 	return nil
 }
 
+// folders are those at the top of a snapshot.
+func folders() []string { return []string{"account", legacy, shared, lbal} }
+
 // Clear removes what an export leaves in a folder, and nothing else.
 func Clear(folder *durable.Folder) error {
-	for _, name := range []string{ManifestFile, IndexFile, "account", legacy, shared, lbal} {
-		if err := folder.RemoveAll(name); err != nil {
+	for name, err := range folder.Files() {
+		if err != nil && !errors.Is(err, durable.ErrNotRegular) {
 			return err
 		}
+		if err == nil && exported(name) {
+			if err := folder.Remove(name); err != nil {
+				return err
+			}
+		}
 	}
-	return nil
+	return folder.SweepFolders(folders()...)
 }
