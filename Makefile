@@ -1,7 +1,7 @@
 # Every target is one line. `make test` and `make demo` need Go and a C compiler (SQLite is compiled in), nothing else.
 export CGO_ENABLED := 1
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-REAL := ../shared/data/redirects/mdn-en-us.tsv
+REAL ?= ../shared/data/redirects/mdn-en-us.tsv
 
 .PHONY: all build test race lint bench soak demo demo-real cc
 all: lint test build

@@ -225,8 +225,10 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	}
 	summary, jsonErr := json.Marshal(facts)
 	_, pruneErr := r.db.Prune(ctx, keptRuns)
+	endErr := r.journal.End(ctx, r.state(ctx, state), exitOf(err), summary)
+	closeErr := r.db.Close() //nolint:contextcheck // a journal is closed also when ctx has ended
 	// The reason why the run ended comes first; a full disk is said once.
-	for _, also := range []error{jsonErr, r.journal.End(ctx, r.state(ctx, state), exitOf(err), summary), pruneErr, r.db.Close()} { //nolint:contextcheck // a journal is closed also when ctx has ended
+	for _, also := range []error{jsonErr, endErr, pruneErr, closeErr} {
 		if also != nil && (!errors.Is(err, syscall.ENOSPC) || !errors.Is(also, syscall.ENOSPC)) {
 			err = errors.Join(err, also)
 		}

@@ -5,8 +5,10 @@ type Kind int
 
 // The kinds of events.
 const (
-	// Found: items became known; Count says how many.
-	Found Kind = iota + 1
+	// Began: a run began to work.
+	Began Kind = iota + 1
+	// Found: items of one depth became known; Count says how many.
+	Found
 	// Finished: an item is done and recorded.
 	Finished
 	// KeptDone: an item was done by an earlier run.
@@ -19,6 +21,7 @@ const (
 type Event struct {
 	Kind  Kind
 	Key   string
+	Depth int // of the items found, or of the item that the event is about
 	Count int
 	Err   error
 }

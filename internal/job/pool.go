@@ -62,6 +62,7 @@ func (p Pool) Run(ctx context.Context, items ...Item) error {
 		writes: make(chan finished, p.Queue), records: make(chan finished, group),
 	}
 	defer context.AfterFunc(ctx, r.queue.close)()
+	r.tell(Event{Kind: Began})
 	r.found(items)
 
 	var workers, writers, recorder sync.WaitGroup
@@ -120,7 +121,13 @@ func (r *run) found(items []Item) {
 	if len(items) == 0 {
 		return
 	}
-	r.tell(Event{Kind: Found, Count: len(items)})
+	count := map[int]int{}
+	for _, item := range items {
+		count[item.Depth]++
+	}
+	for depth, n := range count {
+		r.tell(Event{Kind: Found, Depth: depth, Count: n})
+	}
 	r.queue.push(items)
 }
 
@@ -136,7 +143,7 @@ func (r *run) work(ctx context.Context) {
 		if !ok || ctx.Err() != nil {
 			return
 		}
-		t := &Task{key: item.Key, journal: r.Journal}
+		t := &Task{key: item.Key, depth: item.Depth, journal: r.Journal}
 		step, err := item.Do(ctx, t)
 		if ctx.Err() == nil {
 			r.found(step.Next)
@@ -147,7 +154,7 @@ func (r *run) work(ctx context.Context) {
 		case !step.Again.IsZero():
 			r.queue.later(item, step.Again)
 		case step.Kept:
-			r.tell(Event{Kind: KeptDone, Key: t.key})
+			r.tell(Event{Kind: KeptDone, Key: t.key, Depth: t.depth})
 			r.queue.settle()
 		case step.Write != nil:
 			r.writes <- finished{task: t, step: step}
@@ -177,7 +184,7 @@ func (r *run) settleError(ctx context.Context, t *Task, err error) {
 		r.mu.Lock()
 		r.failed++
 		r.mu.Unlock()
-		r.tell(Event{Kind: Failed, Key: t.key, Err: err})
+		r.tell(Event{Kind: Failed, Key: t.key, Depth: t.depth, Err: err})
 		r.records <- finished{task: t, rec: rec}
 	}
 }
@@ -209,16 +216,16 @@ func (r *run) write(ctx context.Context) {
 
 // record commits records in groups: the files that they speak of first, then the rows.
 func (r *run) record(ctx context.Context) {
-	batch := make([]Record, 0, group)
+	batch, depths := make([]Record, 0, group), make([]int, 0, group)
 	for f := range r.records {
-		batch = append(batch[:0], f.rec)
-		r.gather(&batch)
+		batch, depths = append(batch[:0], f.rec), append(depths[:0], f.task.depth)
+		r.gather(&batch, &depths)
 		if err := r.commit(ctx, batch); err != nil {
 			r.cancel(&stopError{err})
 		} else {
-			for _, rec := range batch {
+			for i, rec := range batch {
 				if rec.Err == "" {
-					r.tell(Event{Kind: Finished, Key: rec.Key})
+					r.tell(Event{Kind: Finished, Key: rec.Key, Depth: depths[i]})
 				}
 			}
 		}
@@ -229,7 +236,7 @@ func (r *run) record(ctx context.Context) {
 }
 
 // gather adds the records that come within a moment. It does not wait when nothing else is under way.
-func (r *run) gather(batch *[]Record) {
+func (r *run) gather(batch *[]Record, depths *[]int) {
 	timer := time.NewTimer(linger)
 	defer timer.Stop()
 	for len(*batch) < group && r.queue.unsettled() > len(*batch) {
@@ -238,7 +245,7 @@ func (r *run) gather(batch *[]Record) {
 			if !ok {
 				return
 			}
-			*batch = append(*batch, f.rec)
+			*batch, *depths = append(*batch, f.rec), append(*depths, f.task.depth)
 		case <-timer.C:
 			return
 		}

@@ -275,7 +275,7 @@ func TestRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	after, _, err := j.Get(t.Context(), "x")
-	if err != nil || after.State != "sent" || !slices.Equal(seen, []job.Kind{job.Found, job.KeptDone}) {
+	if err != nil || after.State != "sent" || !slices.Equal(seen, []job.Kind{job.Began, job.Found, job.KeptDone}) {
 		t.Errorf("Kept changed the record: %+v; events %v", after, seen)
 	}
 	if data, err := json.Marshal(after.Data); err != nil || string(data) != `{"attempt":1}` {

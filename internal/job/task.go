@@ -9,6 +9,7 @@ import (
 // Task is an item under way; Do uses it to see and to record how far the item has come.
 type Task struct {
 	key     string
+	depth   int
 	journal Journal
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,7 +53,35 @@ type Progress struct {
 	out   sync.Mutex // of what is written
 }
 
-type counts struct{ known, done, failed int }
+// counts are what is known of a run. An item leads to items of the next depth, which are unknown until it is done: the
+// levels tell how many that has been so far, and so how many are still to be expected.
+type counts struct {
+	known, done, failed int
+	levels              []level
+}
+
+type level struct{ found, done int }
+
+func (c *counts) at(depth int) *level {
+	for len(c.levels) <= depth {
+		c.levels = append(c.levels, level{})
+	}
+	return &c.levels[depth]
+}
+
+// expected is how many items there will be in all, if what is not done yet leads to as much as what is done has.
+func (c *counts) expected() int {
+	todo, each := 0.0, 1.0 // items to come; how many one item of this level stands for, itself included
+	for depth, l := range slices.Backward(c.levels) {
+		todo += float64(l.found-l.done) * each
+		leads := 0.0
+		if depth > 0 && c.levels[depth-1].done > 0 {
+			leads = float64(l.found) / float64(c.levels[depth-1].done)
+		}
+		each = 1 + leads*each
+	}
+	return max(c.known, c.done+int(todo))
+}
 
 // Start begins to show progress until Stop is called.
 func Start(opts Options) *Progress {
@@ -91,13 +120,17 @@ func (p *Progress) loop(every time.Duration) {
 func (p *Progress) Watch(e job.Event) {
 	p.mu.Lock()
 	switch e.Kind {
+	case job.Began:
+		p.count.levels = nil // reading lists again leads to next to nothing new
 	case job.Found:
 		p.count.known += e.Count
-	case job.Finished, job.KeptDone:
+		p.count.at(e.Depth).found += e.Count
+	case job.Finished, job.KeptDone, job.Failed:
 		p.count.done++
-	case job.Failed:
-		p.count.done++
-		p.count.failed++
+		p.count.at(e.Depth).done++
+		if e.Kind == job.Failed {
+			p.count.failed++
+		}
 	}
 	p.mu.Unlock()
 	if e.Kind == job.Failed && p.opts.Mode == Events {
@@ -129,6 +162,7 @@ func (p *Progress) Write(line []byte) (int, error) {
 func (p *Progress) show() {
 	p.mu.Lock()
 	c := p.count
+	expected := c.expected()
 	p.mu.Unlock()
 	slowed := ""
 	if p.opts.Slowed != nil {
@@ -140,13 +174,13 @@ func (p *Progress) show() {
 		p.out.Lock()
 		defer p.out.Unlock()
 		p.bar.Describe(p.opts.What + c.trouble(slowed))
-		p.bar.ChangeMax64(int64(max(c.known, 1)))
+		p.bar.ChangeMax64(int64(max(expected, 1)))
 		_ = p.bar.Set64(int64(c.done)) // nothing to be done about a terminal that is gone
 	case Lines:
-		_, _ = fmt.Fprintf(p, "%s: %s\n", p.opts.What, c.line(time.Since(p.begun), slowed))
+		_, _ = fmt.Fprintf(p, "%s: %s\n", p.opts.What, c.line(expected, time.Since(p.begun), slowed))
 	case Events:
 		p.event(map[string]any{
-			"event": "progress", "known": c.known, "done": c.done, "failed": c.failed, "slowed": slowed,
+			"event": "progress", "known": c.known, "expected": expected, "done": c.done, "failed": c.failed, "slowed": slowed,
 			"seconds": time.Since(p.begun).Seconds(),
 		})
 	}
@@ -169,13 +203,13 @@ func (c counts) trouble(slowed string) string {
 	return text
 }
 
-// line is the progress in words: done of known, how fast, how much longer at that pace.
-func (c counts) line(since time.Duration, slowed string) string {
+// line is the progress in words: done of what is expected, how fast, how much longer at that pace.
+func (c counts) line(expected int, since time.Duration, slowed string) string {
 	rate := float64(c.done) / since.Seconds()
-	text := fmt.Sprintf("%d of %d items, %.0f/s", c.done, c.known, rate)
-	if rate > 0 && c.known > c.done {
-		left := time.Duration(float64(c.known-c.done) / rate * float64(time.Second))
-		text += fmt.Sprintf(", about %s left of what is known", left.Round(time.Second))
+	text := fmt.Sprintf("%d of about %d items, %.0f/s", c.done, expected, rate)
+	if rate > 0 && expected > c.done {
+		left := time.Duration(float64(expected-c.done) / rate * float64(time.Second))
+		text += fmt.Sprintf(", about %s left", left.Round(time.Second))
 	}
 	return text + c.trouble(slowed)
 }
