@@ -173,7 +173,7 @@ func policies(ctx context.Context, from reader, o listOptions) ([]cloudlet.Polic
 		if err != nil {
 			return nil, err
 		}
-		found, err := elements(text, func(raw json.RawMessage) (cloudlet.Policy, error) {
+		found, err := cloudlet.ParseList(text, func(raw json.RawMessage) (cloudlet.Policy, error) {
 			return cloudlet.ParsePolicy(cloudlet.API(api), raw)
 		})
 		if err != nil {
@@ -185,23 +185,6 @@ func policies(ctx context.Context, from reader, o listOptions) ([]cloudlet.Polic
 		return nil, refused
 	}
 	return all, nil
-}
-
-// elements reads the elements of a JSON array.
-func elements[T any](list []byte, parse func(json.RawMessage) (T, error)) ([]T, error) {
-	var raws []json.RawMessage
-	if err := json.Unmarshal(list, &raws); err != nil {
-		return nil, err
-	}
-	parsed := make([]T, 0, len(raws))
-	for _, raw := range raws {
-		v, err := parse(raw)
-		if err != nil {
-			return nil, err
-		}
-		parsed = append(parsed, v)
-	}
-	return parsed, nil
 }
 
 // find gives the one policy that text names.

@@ -51,7 +51,7 @@ func listVersions(ctx context.Context, from reader, o listOptions, args []string
 	if err != nil {
 		return listing{}, err
 	}
-	versions, err := elements(text, cloudlet.ParseVersion)
+	versions, err := cloudlet.ParseList(text, cloudlet.ParseVersion)
 	if err != nil {
 		return listing{}, err
 	}
@@ -72,7 +72,7 @@ func listActivations(ctx context.Context, from reader, o listOptions, args []str
 	if err != nil {
 		return listing{}, err
 	}
-	rows, err := elements(text, cloudlet.ParseActivation)
+	rows, err := cloudlet.ParseList(text, cloudlet.ParseActivation)
 	if err != nil {
 		return listing{}, err
 	}
@@ -124,7 +124,7 @@ func listGroups(ctx context.Context, from reader, _ listOptions, _ []string) (li
 	if err != nil {
 		return listing{}, err
 	}
-	groups, err := elements(text, cloudlet.ParseGroup)
+	groups, err := cloudlet.ParseList(text, cloudlet.ParseGroup)
 	if err != nil {
 		return listing{}, err
 	}

@@ -97,6 +97,23 @@ func ParseVersion(raw json.RawMessage) (Version, error) {
 	}, nil
 }
 
+// ParseList reads the elements of a JSON array, each with parse, in their order.
+func ParseList[T any](list []byte, parse func(json.RawMessage) (T, error)) ([]T, error) {
+	var raws []json.RawMessage
+	if err := json.Unmarshal(list, &raws); err != nil {
+		return nil, fmt.Errorf("read list: %w", err)
+	}
+	parsed := make([]T, 0, len(raws))
+	for _, raw := range raws {
+		v, err := parse(raw)
+		if err != nil {
+			return nil, err
+		}
+		parsed = append(parsed, v)
+	}
+	return parsed, nil
+}
+
 // flag is a Boolean that may come as a string: "disabled": "false" is printed in the documents.
 type flag bool
 

@@ -153,7 +153,7 @@ func (s *state) lostItem(key, name string, err error) (job.Step, error) {
 }
 
 func parseLists(list, history []byte) ([]cloudlet.Version, []cloudlet.Activation, error) {
-	versions, err := parseAll(list, cloudlet.ParseVersion)
+	versions, err := cloudlet.ParseList(list, cloudlet.ParseVersion)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,24 +163,8 @@ func parseLists(list, history []byte) ([]cloudlet.Version, []cloudlet.Activation
 		seen[v.Number] = true
 		return again
 	})
-	rows, err := parseAll(history, cloudlet.ParseActivation)
+	rows, err := cloudlet.ParseList(history, cloudlet.ParseActivation)
 	return versions, rows, err
-}
-
-func parseAll[T any](list []byte, parse func(json.RawMessage) (T, error)) ([]T, error) {
-	var elements []json.RawMessage
-	if err := json.Unmarshal(list, &elements); err != nil {
-		return nil, err
-	}
-	parsed := make([]T, 0, len(elements))
-	for _, raw := range elements {
-		v, err := parse(raw)
-		if err != nil {
-			return nil, err
-		}
-		parsed = append(parsed, v)
-	}
-	return parsed, nil
 }
 
 // choose gives the versions that the options ask for, in the order of the list.
@@ -309,7 +293,7 @@ func (s *state) originList() job.Item {
 		if err != nil {
 			return job.Step{}, err
 		}
-		origins, err := parseAll(list, parseOrigin)
+		origins, err := cloudlet.ParseList(list, parseOrigin)
 		if err != nil {
 			return job.Step{}, fmt.Errorf("GET %s: %w", r.Path, err)
 		}
