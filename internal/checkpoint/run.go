@@ -18,7 +18,7 @@ const (
 	Failed      = "failed"      // ended by an error of the run itself
 	Incomplete  = "incomplete"  // ended, but some items failed
 	Complete    = "complete"
-	Abandoned   = "abandoned" // unfinished, and started again with Fresh
+	Abandoned   = "abandoned" // unfinished, with nothing to go on with: started again with Fresh, or ended before it did anything
 )
 
 // RunInfo describes a run.

@@ -149,7 +149,7 @@ func (s *state) nothing() error {
 	if len(s.members) == 0 && s.firstError != nil && len(s.absent) == 0 {
 		return s.firstError
 	}
-	if len(s.refusals) == len(s.export.Options.APIs) { // whatever else could be read
+	if n := len(s.refusals); n > 0 && n == len(s.export.Options.APIs) { // whatever else could be read
 		return s.refusals[0]
 	}
 	if s.firstError != nil {
