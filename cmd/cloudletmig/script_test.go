@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,8 +36,16 @@ import (
 //	perm MODE FILE                    demands a file's permissions
 //	await FILE                        waits until a program in the background has made a file
 //	hold JOURNAL, release             locks a journal as another process would
+//
+// and those for sheets (sheet_commands_test.go). The condition [real] is for what needs the real redirect list.
 func TestScript(t *testing.T) {
 	t.Parallel()
+	commands := map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		"exits": exits, "simulate": simulate, "sim": sim, "requests": requests,
+		"json": jsonCommand, "jsonenv": jsonenv, "served": served, "same": same, "values": values,
+		"flip": flip, "perm": perm, "hold": hold, "release": release, "await": await,
+	}
+	maps.Copy(commands, sheetCommands())
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -44,11 +53,7 @@ func TestScript(t *testing.T) {
 		ContinueOnError:     os.Getenv("SCRIPT_CONTINUE") != "",
 		Condition:           condition,
 		Setup:               setup,
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "simulate": simulate, "sim": sim, "requests": requests,
-			"json": jsonCommand, "jsonenv": jsonenv, "served": served, "same": same, "values": values,
-			"flip": flip, "perm": perm, "hold": hold, "release": release, "await": await,
-		},
+		Cmds:                commands,
 	})
 }
 
@@ -60,6 +65,16 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("HOME", home)
 	env.Setenv("TZ", "UTC")
+	samples, err := filepath.Abs(filepath.Join("..", "..", "samples", "redirects"))
+	if err != nil {
+		return err
+	}
+	env.Setenv("SAMPLES", samples)
+	list, err := filepath.Abs(realRedirects)
+	if err != nil {
+		return err
+	}
+	env.Setenv("REAL", list)
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector otherwise sleeps for a second at each exit
 	w := new(world)
 	env.Values[worldKey{}] = w
@@ -237,10 +252,17 @@ func requests(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%d requests, not %s:\n%s", len(found), args[0], strings.Join(found, "\n"))
 }
 
-// condition knows [root]: whom no file mode refuses anything.
+// realRedirects is a redirect list of a large site, which is no part of the project.
+const realRedirects = "../../../shared/data/redirects/mdn-en-us.tsv"
+
+// condition knows [root]: whom no file mode refuses anything, and [real]: the real redirect list is there.
 func condition(name string) (bool, error) {
-	if name == "root" {
+	switch name {
+	case "root":
 		return os.Geteuid() == 0, nil
+	case "real":
+		_, err := os.Stat(realRedirects)
+		return err == nil, nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }

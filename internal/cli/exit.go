@@ -7,8 +7,10 @@ import (
 	"cloudletmig/internal/akamai"
 	"cloudletmig/internal/checkpoint"
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/convert"
 	"cloudletmig/internal/export"
 	"cloudletmig/internal/job"
+	"cloudletmig/internal/sheet"
 	"cloudletmig/internal/snapshot"
 )
 
@@ -59,6 +61,8 @@ func exitOf(err error) int {
 		{snapshot.ErrDamaged, exitSnapshot},
 		{errUsage, exitUsage},
 		{akamai.ErrConfig, exitUsage},
+		{convert.ErrInput, exitUsage},
+		{sheet.ErrSheet, exitUsage},
 		{export.ErrNoMatch, exitUsage},
 		{akamai.ErrCredentials, exitRefused},
 		{job.ErrIncomplete, exitIncomplete},

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"cloudletmig/internal/akamai"
+	"cloudletmig/internal/chunkset"
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/convert"
 	"cloudletmig/internal/durable"
 	"cloudletmig/internal/export"
 	"cloudletmig/internal/job"
@@ -25,7 +28,7 @@ type exportOptions struct {
 	APIs, Types, Policies []string
 	Groups                []int64
 	Versions, Format      string
-	Deleted               bool
+	Deleted, CSV          bool
 	Base, Into            string
 	Keep                  int
 }
@@ -43,6 +46,7 @@ and in the manifest, and the exit code is 3; the same command then does only wha
 		Example: `  cloudletmig export backup
   cloudletmig export er-only --type ER --policy 'shop_*' --versions active
   cloudletmig export tonight --base last-night
+  cloudletmig export backup --csv
   cloudletmig export --into backups --keep 14`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.Into != "" {
@@ -69,6 +73,7 @@ and in the manifest, and the exit code is 3; the same command then does only wha
 	f.StringVar(&o.Versions, "versions", export.AllVersions, "all, active (effective or pending on a network) or latest")
 	f.BoolVar(&o.Deleted, "include-deleted", false, "deleted policies and versions too (v2 keeps them)")
 	f.StringVar(&o.Format, "format", export.Pretty, "pretty (two-space indent) or raw (byte for byte as sent)")
+	f.BoolVar(&o.CSV, "csv", false, "a CSV sheet beside every Edge Redirector version; what a sheet cannot say is counted and listed")
 	f.StringVar(&o.Base, "base", "", "take versions that have not changed since over from this `SNAPSHOT`")
 	f.StringVar(&o.Into, "into", "", "make a snapshot named after the time in `PARENT`, with the newest one there as base")
 	f.IntVar(&o.Keep, "keep", 0, "with --into: keep the newest `N` snapshots and remove older ones; 0 keeps all")
@@ -77,7 +82,7 @@ and in the manifest, and the exit code is 3; the same command then does only wha
 
 func (o exportOptions) validate() (export.Options, error) {
 	options := export.Options{
-		Policies: o.Policies, Groups: o.Groups, Versions: o.Versions, Deleted: o.Deleted, Format: o.Format,
+		Policies: o.Policies, Groups: o.Groups, Versions: o.Versions, Deleted: o.Deleted, Format: o.Format, CSV: o.CSV,
 	}
 	for _, api := range o.APIs {
 		if err := oneOf("api", api, "v2", "v3"); err != nil {
@@ -198,7 +203,7 @@ func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai
 	e := export.Export{
 		Source: client, Store: snapshot.NewWriter(folder, plan.options.Format == export.Pretty),
 		Pool: job.Pool{Workers: a.global.Workers, Writers: writers, Queue: 2, Journal: r.journal},
-		Base: plan.base.Snapshot, Options: plan.options, Log: a.log, Now: time.Now,
+		Base: plan.base.Snapshot, Options: plan.options, Sheet: versionSheet, Log: a.log, Now: time.Now,
 	}
 	progress := a.showProgress("export", slowed(client))
 	e.Pool.Watch = progress.Watch
@@ -206,6 +211,20 @@ func (a *app) runExport(ctx context.Context, client *akamai.Client, creds akamai
 	return e.Run(ctx, snapshot.Manifest{
 		Tool: "cloudletmig " + version, Run: r.journal.ID(), Host: creds.Host, Account: accountHash(creds), Started: r.since.UTC(),
 	})
+}
+
+// versionSheet turns the document of an Edge Redirector version into a sheet, and names what a sheet cannot say of it.
+func versionSheet(doc []byte) (text []byte, lost []string, err error) {
+	body, err := chunkset.ReadBody(doc)
+	if err != nil {
+		return nil, nil, err
+	}
+	var b bytes.Buffer
+	unsayable, err := convert.WriteSheet(&b, body.Rules)
+	for _, u := range unsayable {
+		lost = append(lost, u.String())
+	}
+	return b.Bytes(), lost, err
 }
 
 // slowed says in a few words that the server holds requests back.

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"cloudletmig/internal/akamai"
@@ -22,9 +23,14 @@ func exportDocument(dir string, r export.Result, s akamai.Stats) map[string]any 
 			"sent": s.Requests, "retries": s.Retries, "throttled": s.Throttled, "bytes": s.Bytes,
 			"waited_seconds": s.Waited.Seconds(),
 		},
-		"classes": map[string]int{"failed": len(m.Failed), "gone": len(m.Gone), "absent": len(m.Absent)},
-		"failed":  list(m.Failed), "gone": list(m.Gone), "absent": list(m.Absent),
+		"classes": map[string]int{"failed": len(m.Failed), "gone": len(m.Gone), "absent": len(m.Absent), "lossy": m.Counts.Lossy},
+		"failed":  list(m.Failed), "gone": list(m.Gone), "absent": list(m.Absent), "lossy": list(firstLossy(m)),
 	}
+}
+
+// firstLossy are as many of the versions that a sheet does not say everything of as a summary names.
+func firstLossy(m snapshot.Manifest) []snapshot.Lossy {
+	return m.Lossy[:min(len(m.Lossy), snapshot.LossyShown)]
 }
 
 // list is s, or an empty list instead of none.
@@ -49,6 +55,10 @@ func (a *app) exportSummary(dir string, r export.Result, s akamai.Stats, begun t
 		{Name: "time", Value: report.Duration(time.Since(begun))},
 		{Name: "consistent", Value: consistency(m, r.Rounds)},
 	}}
+	if c := m.Counts; c.Sheets > 0 || c.Lossy > 0 {
+		summary.Facts = append(summary.Facts, report.Fact{Name: "sheets", Value: sheetsMade(c)})
+		summary.Notes = lossyNotes(m)
+	}
 	if !m.Complete {
 		summary.Headline = "Exported to " + dir + ", INCOMPLETE"
 	}
@@ -68,6 +78,30 @@ func (a *app) exportSummary(dir string, r export.Result, s akamai.Stats, begun t
 		return incomplete{len(m.Failed), err}
 	}
 	return err
+}
+
+// sheetsMade says how many sheets there are, and whether they say everything.
+func sheetsMade(c snapshot.Counts) string {
+	if c.Lossy == 0 {
+		return report.Number(c.Sheets) + ", nothing left out"
+	}
+	return fmt.Sprintf("%s; %s versions say what a sheet cannot, %s things in all", report.Number(c.Sheets), report.Number(c.Lossy), report.Number(c.Lost))
+}
+
+// lossyNotes name what sheets cannot say, the first thing of each version.
+func lossyNotes(m snapshot.Manifest) []report.Item {
+	var notes []report.Item
+	for _, l := range firstLossy(m) {
+		text := l.Item + ": " + strings.Join(l.Lost[:min(len(l.Lost), 1)], "")
+		if l.Count > 1 {
+			text += fmt.Sprintf(" (and %s more)", report.Number(l.Count-1))
+		}
+		notes = append(notes, report.Item{Name: "not in a sheet", Text: text})
+	}
+	if more := m.Counts.Lossy - len(notes); more > 0 {
+		notes = append(notes, report.Item{Name: "not in a sheet", Text: fmt.Sprintf("something of %s more versions; the manifest names them all", report.Number(more))})
+	}
+	return notes
 }
 
 // incomplete is what the user reads when some items failed. The summary and the manifest name them.

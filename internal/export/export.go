@@ -30,6 +30,7 @@ type Source interface {
 // Store takes what was read. Safe for concurrent use.
 type Store interface {
 	Put(f, earlier snapshot.File, doc []byte) (stored snapshot.File, changed bool, err error)
+	PutSheet(f snapshot.File, sheet []byte) (stored snapshot.File, err error)
 	Holds(f snapshot.File) bool
 	Sync(paths ...string) error
 	Finish(m snapshot.Manifest, items iter.Seq2[snapshot.Item, error]) (snapshot.Manifest, error)
@@ -57,6 +58,7 @@ type Options struct {
 	Versions string         `json:"versions"`
 	Deleted  bool           `json:"include_deleted,omitempty"`
 	Format   string         `json:"format"` // how the store writes; part of what makes two exports the same
+	CSV      bool           `json:"csv,omitempty"`
 }
 
 // relists is how often the lists are read again at the end until they say what they said before.
@@ -72,6 +74,9 @@ type Export struct {
 	Base    *snapshot.Snapshot // an earlier snapshot to take unchanged versions from; nil: none
 	Pool    job.Pool           // its Flush and Watch are set by Run; Watch is called as well when given
 	Options Options
+	// Sheet turns the document of an Edge Redirector version into a CSV sheet, and names what a sheet cannot say of it. It
+	// is called when Options.CSV is set, by Pool.Writers at a time; where it is nil, no sheets are made all the same.
+	Sheet   func(doc []byte) (sheet []byte, lost []string, err error)
 	MayMiss bool // it is no error when nothing is what Options name
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -179,7 +184,7 @@ func (s *state) items(ctx context.Context) iter.Seq2[snapshot.Item, error] {
 				continue
 			}
 			r, err := decode(rec)
-			if !yield(snapshot.Item{Row: r.Row, Files: r.Files}, err) || err != nil {
+			if !yield(snapshot.Item{Row: r.Row, Files: r.Files, Lossy: r.Lossy}, err) || err != nil {
 				return
 			}
 		}
@@ -190,6 +195,7 @@ func (s *state) items(ctx context.Context) iter.Seq2[snapshot.Item, error] {
 type record struct {
 	Files []snapshot.File `json:"files,omitempty"`
 	Row   *snapshot.Row   `json:"row,omitempty"`
+	Lossy *snapshot.Lossy `json:"lossy,omitempty"` // of a version whose sheet lacks something, or that has none
 }
 
 func decode(rec job.Record) (record, error) {

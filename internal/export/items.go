@@ -106,7 +106,7 @@ func (s *state) page(api cloudlet.API, next string) job.Item {
 
 // policy reads what belongs to one policy but its versions, which follow.
 func (s *state) policy(p cloudlet.Policy) (*member, job.Item) {
-	m := &member{name: p.String(), folder: snapshot.PolicyFolder(p)}
+	m := &member{name: p.String(), folder: snapshot.PolicyFolder(p), sheets: p.Type == edgeRedirector && s.export.makesSheets()}
 	item := job.Item{Key: snapshot.Key(p.API, p.ID), Depth: depthPolicy}
 	item.Do = func(ctx context.Context, t *job.Task) (job.Step, error) {
 		list, err := s.read(ctx, p.API.Versions(p.ID, s.export.Options.Deleted))

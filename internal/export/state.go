@@ -42,6 +42,7 @@ type state struct {
 type member struct {
 	name     string
 	folder   string
+	sheets   bool    // its versions have sheets
 	versions []int64 // those that are wanted, ascending
 	all      []int64 // those that are listed, ascending
 	listed   bool    // the list of versions was read

@@ -25,7 +25,9 @@ type Comparer struct {
 func NewComparer(s *Snapshot) *Comparer {
 	c := &Comparer{with: s, paths: map[string]string{}, found: map[string]Problem{}}
 	for path := range s.Manifest.Files {
-		c.paths[KeyOf(path)] = path
+		if !isSheet(path) { // it is made of the version's document, and no part of the account
+			c.paths[KeyOf(path)] = path
+		}
 	}
 	return c
 }
@@ -43,6 +45,9 @@ func (c *Comparer) Put(f, _ File, doc []byte) (File, bool, error) {
 	}
 	return f, false, nil
 }
+
+// PutSheet compares nothing: sheets are made of documents, and the account has none.
+func (c *Comparer) PutSheet(f File, _ []byte) (File, error) { return f, nil }
 
 // compare says how two documents differ, which are not the same.
 func compare(old, live []byte) string {

@@ -47,10 +47,20 @@ func VersionFile(folder string, version int64) string {
 	return fmt.Sprintf("%s/versions/%d.json", folder, version)
 }
 
-// KeyOf is the key of the item that a version file belongs to, whatever the policy was called when it was written:
-// legacy/1001/versions/3 for legacy/1001_NAME/versions/3.json.
+// SheetFile is the CSV sheet of one version below a policy's folder, beside its VersionFile.
+func SheetFile(folder string, version int64) string {
+	return fmt.Sprintf("%s/versions/%d%s", folder, version, sheetEnd)
+}
+
+const sheetEnd = ".csv"
+
+// isSheet reports whether a file of a snapshot is the sheet of a version.
+func isSheet(file string) bool { return strings.HasSuffix(file, sheetEnd) && file != IndexFile }
+
+// KeyOf is the key of the item that a file belongs to, whatever the policy was called when it was written:
+// legacy/1001/versions/3 for legacy/1001_NAME/versions/3.json and its sheet.
 func KeyOf(file string) string {
-	parts := strings.Split(strings.TrimSuffix(file, ".json"), "/")
+	parts := strings.Split(strings.TrimSuffix(strings.TrimSuffix(file, ".json"), sheetEnd), "/")
 	if len(parts) > 2 && parts[0] != lbal {
 		parts[1], _, _ = strings.Cut(parts[1], "_")
 	}
@@ -81,7 +91,8 @@ func OriginFolders(ids []string) map[string]string {
 
 // produced matches the paths that an export writes, manifest and index apart.
 var produced = regexp.MustCompile(`^(account/[a-z-]+\.json|(legacy|shared)/[0-9]+_[^/]*/(policy|properties|activations)\.json|` +
-	`origins/[^/]+/(origin|activations)\.json|(legacy/[0-9]+_[^/]*|shared/[0-9]+_[^/]*|origins/[^/]+)/versions/[0-9]+\.json)$`)
+	`origins/[^/]+/(origin|activations)\.json|(legacy/[0-9]+_[^/]*|shared/[0-9]+_[^/]*|origins/[^/]+)/versions/[0-9]+\.json|` +
+	`(legacy|shared)/[0-9]+_[^/]*/versions/[0-9]+\.csv)$`)
 
 // exported reports whether a file in a snapshot's folder is one that an export has written, not somebody else's.
 func exported(name string) bool {

@@ -45,6 +45,8 @@ type Manifest struct {
 	Failed     []Failure `json:"failed"`
 	// Files is every file but the manifest, by its slash-separated path.
 	Files map[string]File `json:"files"`
+	// Lossy are the versions of which a sheet does not say everything, all of them in a manifest that was read.
+	Lossy []Lossy `json:"lossy,omitempty"`
 	// Counts are the sums of the files: they come last, as the files are written while they are counted.
 	Counts Counts `json:"counts"`
 }
@@ -58,6 +60,11 @@ type Counts struct {
 	OriginVersions int   `json:"origin_versions"`
 	Files          int   `json:"files"`
 	Bytes          int64 `json:"bytes"`
+	// Sheets were asked for: there are so many, Lossy versions are not whole in theirs or have none, and Lost is what all
+	// of them lack.
+	Sheets int `json:"sheets,omitempty"`
+	Lossy  int `json:"lossy,omitempty"`
+	Lost   int `json:"lost,omitempty"`
 }
 
 // Absent is a part of the API that this account does not have or that these credentials may not list.
@@ -71,6 +78,13 @@ type Failure struct {
 	Item    string `json:"item"`
 	Request string `json:"request,omitempty"`
 	Error   string `json:"error"`
+}
+
+// Lossy is a version whose sheet does not say everything that its document says, or that has no sheet.
+type Lossy struct {
+	Item  string   `json:"item"`
+	Count int      `json:"count"`
+	Lost  []string `json:"lost"` // the first of Count, in words
 }
 
 // File is one file of a snapshot. Its path is a member in the journal and the name of the member in the manifest.
@@ -95,12 +109,12 @@ const (
 	sealSize  = len(sealStart) + sha256.Size*2 + len(sealEnd)
 )
 
-// writeManifest writes the header, the files in the order given, one a line, the counts that there are when all files
-// are written, and the seal. Only one file is held in memory at a time.
-func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error], counts func() Counts) error {
+// writeManifest writes the header, the files in the order given, one a line, then the lossy versions and the counts that
+// there are when all files are written, and the seal. Only one file is held in memory at a time.
+func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error], lossy iter.Seq2[Lossy, error], counts func() Counts) error {
 	sum := sha256.New()
 	w := bufio.NewWriterSize(io.MultiWriter(to, sum), 64<<10)
-	m.Files = map[string]File{}
+	m.Files, m.Lossy = map[string]File{}, nil
 	head, err := marshal(m, "  ")
 	if err != nil {
 		return err
@@ -110,6 +124,25 @@ func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error], count
 		return errors.New("encode manifest: it has no files")
 	}
 	_, _ = w.Write(append(head, `"files": `...))
+	if err := writeFiles(w, files); err != nil {
+		return err
+	}
+	if err := writeLossy(w, lossy); err != nil {
+		return err
+	}
+	sums, err := marshal(counts(), "")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, ",\n  \"counts\": %s,\n  ", sums)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err = io.WriteString(to, sealStart+hex.EncodeToString(sum.Sum(nil))+sealEnd)
+	return err
+}
+
+func writeFiles(w *bufio.Writer, files iter.Seq2[File, error]) error {
 	separator := "{\n    "
 	for f, err := range files {
 		if err != nil {
@@ -130,15 +163,25 @@ func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error], count
 	if separator[0] == '{' {
 		_, _ = w.WriteString("{")
 	}
-	sums, err := marshal(counts(), "")
-	if err != nil {
-		return err
+	_, err := w.WriteString("\n  }") // an error stays with w until it is flushed
+	return err
+}
+
+// writeLossy writes nothing where there are none.
+func writeLossy(w *bufio.Writer, lossy iter.Seq2[Lossy, error]) error {
+	separator, end := ",\n  \"lossy\": [\n    ", ""
+	for l, err := range lossy {
+		if err != nil {
+			return err
+		}
+		entry, err := marshal(l, "")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s%s", separator, entry)
+		separator, end = ",\n    ", "\n  ]"
 	}
-	fmt.Fprintf(w, "\n  },\n  \"counts\": %s,\n  ", sums)
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err = io.WriteString(to, sealStart+hex.EncodeToString(sum.Sum(nil))+sealEnd)
+	_, err := w.WriteString(end)
 	return err
 }
 

@@ -67,6 +67,16 @@ func (w *Writer) Put(f, earlier File, doc []byte) (stored File, changed bool, er
 	return f, true, err
 }
 
+// PutSheet stores a sheet under f.Path, byte for byte, and gives f with size and hash. It is durable only after Sync.
+func (w *Writer) PutSheet(f File, sheet []byte) (File, error) {
+	size, sum, err := w.folder.Write(f.Path, func(to io.Writer) error {
+		_, err := to.Write(sheet)
+		return err
+	})
+	f.Size, f.SHA256 = size, hex.EncodeToString(sum[:])
+	return f, err
+}
+
 // Holds reports whether f is there with the size and the hash that f says.
 func (w *Writer) Holds(f File) bool {
 	text, err := w.folder.ReadFile(f.Path)
@@ -84,14 +94,20 @@ func (f File) fits(text []byte) bool {
 // Sync makes the files durable that Put stored under these paths.
 func (w *Writer) Sync(paths ...string) error { return w.folder.Sync(paths...) }
 
-// Item is what a snapshot holds of one thing: the line of a policy in the index, or none, and the files.
+// Item is what a snapshot holds of one thing: the line of a policy in the index, or none, the files, and what the sheet
+// of a version cannot say, or nil.
 type Item struct {
 	Row   *Row
 	Files []File
+	Lossy *Lossy
 }
 
-// Finish writes the index and, last of all, the manifest, whose files and counts it takes from items, and removes every
-// file that no item names. A policy comes before its versions. It gives the manifest as written, its Files left out.
+// LossyShown is how many lossy versions Finish gives back, whose manifest holds them all.
+const LossyShown = 10
+
+// Finish writes the index and, last of all, the manifest, whose files, lossy versions and counts it takes from items, and
+// removes every file that no item names. A policy comes before its versions; items may be gone through twice. It gives the
+// manifest as written, its Files and all but the first LossyShown of its Lossy left out.
 func (w *Writer) Finish(m Manifest, items iter.Seq2[Item, error]) (Manifest, error) {
 	m.Format, m.Counts = FormatNumber, Counts{}
 	t := &tally{seed: maphash.MakeSeed(), wanted: map[uint64]struct{}{}, rows: map[string]*Row{}}
@@ -115,9 +131,9 @@ func (w *Writer) Finish(m Manifest, items iter.Seq2[Item, error]) (Manifest, err
 		}
 	}
 	_, _, err := w.folder.Write(ManifestFile, func(to io.Writer) error {
-		return writeManifest(to, m, files, func() Counts { return t.counts })
+		return writeManifest(to, m, files, t.allLossy(items), func() Counts { return t.counts })
 	})
-	m.Counts = t.counts
+	m.Counts, m.Lossy = t.counts, t.lossy
 	if err != nil {
 		return m, err
 	}
@@ -141,10 +157,36 @@ type tally struct {
 	seed   maphash.Seed
 	wanted map[uint64]struct{} // hashes of paths, since paths are many
 	rows   map[string]*Row     // by key of the policy
+	lossy  []Lossy             // the first of them
 	counts Counts
 }
 
+// allLossy are the lossy versions of items. It must not be gone through before all items were taken.
+func (t *tally) allLossy(items iter.Seq2[Item, error]) iter.Seq2[Lossy, error] {
+	return func(yield func(Lossy, error) bool) {
+		if t.counts.Lossy == 0 { // as without sheets
+			return
+		}
+		for item, err := range items {
+			if err != nil {
+				yield(Lossy{}, err)
+				return
+			}
+			if item.Lossy != nil && !yield(*item.Lossy, nil) {
+				return
+			}
+		}
+	}
+}
+
 func (t *tally) take(item Item) []File {
+	if l := item.Lossy; l != nil {
+		t.counts.Lossy++
+		t.counts.Lost += l.Count
+		if len(t.lossy) < LossyShown {
+			t.lossy = append(t.lossy, *l)
+		}
+	}
 	for _, f := range item.Files {
 		t.wanted[maphash.String(t.seed, f.Path)] = struct{}{}
 		t.counts.add(f)
@@ -177,6 +219,8 @@ func (c *Counts) add(f File) {
 		c.Origins++
 	case f.Listed != "":
 		c.Versions++
+	case isSheet(f.Path):
+		c.Sheets++
 	}
 }
 

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/redirect"
+)
+
+// traceOptions are the flags of trace.
+type traceOptions struct {
+	Rules, Network, Property   string
+	Method, Country, Continent string
+	Region, ClientIP, Proxy    string
+	Headers, Cookies, Devices  []string
+	At                         string
+}
+
+func (a *app) traceCommand() *cobra.Command {
+	var o traceOptions
+	cmd := &cobra.Command{
+		Use:   "trace URL... --rules FILE|DIR|SNAPSHOT|live",
+		Short: "Say which policy and rule a URL meets, and where it is sent",
+		Long: `trace evaluates URLs as the edge would: against a list of rules (a chunk, a version file), against a converted folder
+by way of its property rules, or against the Edge Redirector policies of a snapshot or of the account, each with the
+version that is effective on a network. What a URL alone cannot decide comes from the flags, and is named where it is
+missing. The readings are those of docs/csv.md. The exit code is 4 when a URL meets no rule.`,
+		Example: `  cloudletmig trace https://www.example.com/old --rules redirects
+  cloudletmig trace /a /b --rules redirects/shop_001.json
+  cloudletmig trace https://www.example.com/old --rules live --network staging --property www.example.com
+  cloudletmig trace https://www.example.com/ --rules backup --country DE --cookie tier=gold --at 2027-01-01T00:00:00Z`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return exactly("URL")(cmd, args)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.trace(cmd.Context(), args, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Rules, "rules", "", "a chunk, a version file, a converted folder, a snapshot, SNAPSHOT:POLICY@VERSION or live (`FROM`)")
+	f.StringVar(&o.Network, "network", "production", "of a snapshot or live: production or staging")
+	f.StringVar(&o.Property, "property", "", "of a snapshot or live: only policies that this property uses (`NAME`)")
+	f.StringVar(&o.Method, "method", "GET", "of the request")
+	f.StringArrayVar(&o.Headers, "header", nil, "`NAME: VALUE` (repeatable); once one is given, all are known")
+	f.StringArrayVar(&o.Cookies, "cookie", nil, "`NAME=VALUE` (repeatable); once one is given, all are known")
+	f.StringArrayVar(&o.Devices, "device", nil, "a device characteristic, `NAME=VALUE` (repeatable)")
+	f.StringVar(&o.Country, "country", "", "of the visitor, as `CODE`")
+	f.StringVar(&o.Continent, "continent", "", "of the visitor, as `CODE`")
+	f.StringVar(&o.Region, "region", "", "of the visitor, as `CODE`")
+	f.StringVar(&o.ClientIP, "client-ip", "", "of the visitor, as `ADDRESS`")
+	f.StringVar(&o.Proxy, "proxy", "", "anonymous, transparent or none")
+	f.StringVar(&o.At, "at", "", "`TIME` of the request, such as 2027-01-31T18:00:00Z (default: now)")
+	return cmd
+}
+
+func (a *app) trace(ctx context.Context, urls []string, o traceOptions) error {
+	if o.Rules == "" {
+		return &usageError{text: "trace needs --rules", hint: "a chunk, a version file, a converted folder, a snapshot, or live"}
+	}
+	if err := oneOf("network", o.Network, string(cloudlet.Production), string(cloudlet.Staging)); err != nil {
+		return err
+	}
+	facts, err := o.facts()
+	if err != nil {
+		return err
+	}
+	var requests []redirect.Request
+	for _, text := range urls {
+		q, err := redirect.ParseURL(text)
+		if err != nil {
+			return &usageError{text: err.Error()}
+		}
+		facts.Scheme, facts.Host, facts.Path, facts.Query = q.Scheme, q.Host, q.Path, q.Query
+		requests = append(requests, facts)
+	}
+	from, err := a.openRules(ctx, o)
+	if err != nil {
+		return err
+	}
+	traces := make([]traced, 0, len(requests))
+	for i := range requests {
+		found, err := from(&requests[i])
+		if err != nil {
+			return fmt.Errorf("trace %s: %w", urls[i], err)
+		}
+		for _, t := range found {
+			t.URL = urls[i]
+			traces = append(traces, t)
+		}
+	}
+	return a.showTraces(urls, traces)
+}
+
+// facts are what is known of a request beside its URL.
+func (o traceOptions) facts() (redirect.Request, error) {
+	q := redirect.Request{
+		Method: strings.ToUpper(o.Method), Country: o.Country, Continent: o.Continent, Region: o.Region, ClientIP: o.ClientIP, Proxy: o.Proxy,
+		Time: time.Now(),
+	}
+	if o.At != "" {
+		at, err := time.Parse(time.RFC3339, o.At)
+		if err != nil {
+			return q, &usageError{text: fmt.Sprintf("--at %q: give a time such as 2027-01-31T18:00:00Z", o.At)}
+		}
+		q.Time = at
+	}
+	for _, h := range o.Headers {
+		name, value, ok := strings.Cut(h, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			return q, &usageError{text: fmt.Sprintf("--header %q: write NAME: VALUE", h)}
+		}
+		if q.Header == nil {
+			q.Header = map[string][]string{}
+		}
+		name = http.CanonicalHeaderKey(name)
+		q.Header[name] = append(q.Header[name], strings.TrimSpace(value))
+	}
+	var err error
+	if q.Cookie, err = pairs("cookie", o.Cookies); err != nil {
+		return q, err
+	}
+	q.Device, err = pairs("device", o.Devices)
+	return q, err
+}
+
+// pairs reads NAME=VALUE; nil where there are none.
+func pairs(flag string, list []string) (map[string]string, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	found := map[string]string{}
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, &usageError{text: fmt.Sprintf("--%s %q: write NAME=VALUE", flag, text)}
+		}
+		found[name] = value
+	}
+	return found, nil
+}

@@ -1,0 +1,249 @@
+package convert
+
+import (
+	"strings"
+
+	"cloudletmig/internal/redirect"
+	"cloudletmig/internal/sheet"
+)
+
+// The match types and operators of rules (Cloudlets API v2, Match type property).
+const (
+	typeProtocol  = "protocol"
+	typeHostname  = "hostname"
+	typePath      = "path"
+	typeQuery     = "query"
+	typeRegex     = "regex"
+	typeCookie    = "cookie"
+	typeHeader    = "header"
+	typeExtension = "extension"
+	typeMethod    = "method"
+	opEquals      = "equals"
+	opContains    = "contains"
+	opExists      = "exists"
+)
+
+// criterion is a column that becomes matches of one type.
+type criterion struct {
+	column sheet.Column
+	kind   string // the match type
+	and    bool   // `v1 & v2` is two matches
+	geo    bool   // `;` and where the address comes from may follow
+}
+
+// criteria are the columns that become matches, in the order in which their matches stand in a rule.
+var criteria = []criterion{
+	{sheet.SchemeColumn, typeProtocol, false, false},
+	{sheet.HostColumn, typeHostname, true, false},
+	{sheet.PathColumn, typePath, true, false},
+	{sheet.ExtensionColumn, typeExtension, true, false},
+	{sheet.QueryColumn, typeQuery, true, false},
+	{sheet.CookieColumn, typeCookie, true, false},
+	{sheet.HeaderColumn, typeHeader, true, false},
+	{sheet.MethodColumn, typeMethod, false, false},
+	{sheet.ClientIPColumn, "clientip", false, true},
+	{sheet.ClientIPv6Column, "clientipv6", false, true},
+	{sheet.ProxyColumn, "proxy", false, true},
+	{sheet.DeviceColumn, "deviceCharacteristics", false, false},
+	{sheet.ContinentColumn, "continent", false, true},
+	{sheet.CountryColumn, "countrycode", false, true},
+	{sheet.RegionColumn, "regioncode", false, true},
+}
+
+// criteriaMatches turns the criteria columns of a row into matches.
+func criteriaMatches(row *sheet.Row, to []redirect.Match) ([]redirect.Match, *finding) {
+	for _, c := range criteria {
+		cell := row.Cell(c.column)
+		if cell == "" {
+			continue
+		}
+		parts := []string{cell}
+		if c.and {
+			parts = strings.Split(cell, " & ")
+		}
+		for _, part := range parts {
+			m, bad := c.match(strings.TrimSpace(part))
+			if bad != nil {
+				return to, bad
+			}
+			to = append(to, m)
+		}
+	}
+	return to, nil
+}
+
+// match turns one condition of a cell into a match: marks for negation and case, then values between blanks.
+func (c criterion) match(text string) (redirect.Match, *finding) {
+	m := redirect.Match{Type: c.kind, Operator: opEquals}
+	for text != "" && (text[0] == '!' && !m.Negate || text[0] == ':' && !m.CaseSensitive) { // either order (no document says which)
+		if text[0] == '!' {
+			m.Negate = true
+		} else {
+			m.CaseSensitive = true
+		}
+		text = text[1:]
+	}
+	if c.geo {
+		var ips string
+		if text, ips, _ = strings.Cut(text, ";"); ips != "" {
+			m.CheckIPs = strings.Join(strings.Fields(ips), " ")
+			for _, source := range strings.Fields(ips) {
+				if source != "CONNECTING_IP" && source != "XFF_HEADERS" {
+					return m, reject(codeBadCell, c.column, "%s is no source of an address: CONNECTING_IP or XFF_HEADERS", shown(source))
+				}
+			}
+		}
+	}
+	values, stars := splitValues(text)
+	if len(values) == 0 {
+		return m, reject(codeBadCell, c.column, "%s names no value", shown(text))
+	}
+	if stars == mixedStars {
+		return m, reject(codeBadCell, c.column, "%s: a match has wildcards or none; \\* and \\? are none", shown(text))
+	}
+	return c.fill(m, values, stars)
+}
+
+// fill completes a match with its values.
+func (c criterion) fill(m redirect.Match, values []string, stars stars) (redirect.Match, *finding) {
+	switch c.kind {
+	case typeProtocol:
+		m = contained(m, values, stars)
+		if m.Value = lower(m.Value); m.Value != "http" && m.Value != "https" {
+			return m, reject(codeBadCell, c.column, "%s: give http or https", shown(strings.Join(values, " ")))
+		}
+		return m, nil
+	case typeMethod:
+		for i := range values {
+			values[i] = strings.ToUpper(values[i])
+		}
+		if len(values) > 1 {
+			m.Object = &redirect.Object{Type: "simple", Values: values}
+			return m, nil
+		}
+	case typeExtension:
+		for i := range values {
+			values[i] = strings.TrimPrefix(values[i], ".")
+		}
+	case typeHeader:
+		return namedMatch(m, values, stars, c.column)
+	case typeCookie, typeQuery:
+		if name, _, _ := strings.Cut(values[0], "="); name == "" {
+			return m, reject(codeBadCell, c.column, "%s names nothing before the =", shown(values[0]))
+		}
+		if c.kind == typeCookie && spaced(values) {
+			return namedMatch(m, values, stars, c.column)
+		}
+	}
+	for i := range values {
+		values[i] = strings.ReplaceAll(values[i], " ", "%20") // a bare blank separates values
+	}
+	return contained(m, values, stars), nil
+}
+
+// contained sets the operator: contains where there are wildcards, whose values are looked for anywhere. *v* looks for v.
+// Of hosts alone, another * is a wildcard in any case.
+func contained(m redirect.Match, values []string, stars stars) redirect.Match {
+	if stars == wildStars {
+		bare, wrapped := unwrap(values)
+		switch {
+		case wrapped:
+			m.Operator, values = opContains, bare
+		case m.Type != typeHostname:
+			m.Operator = opContains
+		}
+	}
+	m.Value = strings.Join(values, " ")
+	return m
+}
+
+// unwrap takes the * from both ends of all values; it is false where one has another wildcard, or not both.
+func unwrap(values []string) ([]string, bool) {
+	bare := make([]string, 0, len(values))
+	for _, v := range values {
+		inner, begins := strings.CutPrefix(v, "*")
+		inner, ends := strings.CutSuffix(inner, "*")
+		if !begins || !ends || inner == "" || strings.ContainsAny(inner, "*?") {
+			return nil, false
+		}
+		bare = append(bare, inner)
+	}
+	return bare, true
+}
+
+// namedMatch makes the match of a header, or of a cookie with a blank in its value: name=value1 value2, as an object.
+func namedMatch(m redirect.Match, values []string, stars stars, column sheet.Column) (redirect.Match, *finding) {
+	name, first, valued := strings.Cut(values[0], "=")
+	if name = strings.TrimSuffix(strings.TrimSpace(name), ":"); name == "" {
+		return m, reject(codeBadCell, column, "%s names nothing before the =", shown(values[0]))
+	}
+	o := &redirect.Object{Type: "object", Name: name}
+	m.Object = o
+	if !valued {
+		if len(values) > 1 {
+			return m, reject(codeBadCell, column, "%s: write name=value1 value2", shown(strings.Join(values, " ")))
+		}
+		m.Operator = opExists
+		return m, nil
+	}
+	values[0] = first
+	if o.ValueHasWildcard = stars == wildStars; o.ValueHasWildcard {
+		m.Operator = opContains
+	}
+	o.Values, o.ValueCaseSensitive = values, m.CaseSensitive
+	return m, nil
+}
+
+// stars says what the * and ? of a cell are.
+type stars int
+
+const (
+	noStars      stars = iota
+	wildStars          // wildcards
+	literalStars       // themselves: \* and \?
+	mixedStars
+)
+
+// splitValues cuts a cell at its blanks. A backslash makes a blank, a * or a ? a part of a value (the last two: D).
+func splitValues(text string) ([]string, stars) {
+	if !strings.ContainsAny(text, `\*?`) {
+		return strings.Fields(text), noStars
+	}
+	var values []string
+	var value []byte
+	begun := false
+	found := noStars
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c == '\\' && i+1 < len(text) && strings.IndexByte(" *?", text[i+1]) >= 0:
+			i++
+			value, begun = append(value, text[i]), true
+			if text[i] != ' ' {
+				found |= literalStars
+			}
+		case c == ' ' || c == '\t':
+			if begun {
+				values, value, begun = append(values, string(value)), nil, false
+			}
+		default:
+			value, begun = append(value, c), true
+			if c == '*' || c == '?' {
+				found |= wildStars
+			}
+		}
+	}
+	if begun {
+		values = append(values, string(value))
+	}
+	return values, found
+}
+
+func spaced(values []string) bool {
+	for _, v := range values {
+		if strings.Contains(v, " ") {
+			return true
+		}
+	}
+	return false
+}

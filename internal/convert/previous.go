@@ -1,0 +1,160 @@
+package convert
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"cloudletmig/internal/chunkset"
+	"cloudletmig/internal/redirect"
+)
+
+// Previous is an earlier conversion that a new one stays close to.
+type Previous struct {
+	Dispatch chunkset.Dispatch
+	rules    map[string]earlier // by what they ask for
+	sums     map[string]string  // of the chunk files
+	seen     map[string]bool
+	changes  chunkset.Changes
+}
+
+// earlier is a rule of an earlier conversion.
+type earlier struct {
+	chunk   int
+	name    string // when it was made from a line
+	outcome [sha256.Size]byte
+}
+
+// madeName matches names that a conversion makes of lines.
+const madeName = `^(sheet [0-9]+ )?line [0-9]+(-[0-9]+)?$`
+
+// LoadPrevious reads the folder of an earlier conversion.
+func LoadPrevious(set *chunkset.Set) (*Previous, error) {
+	p := &Previous{Dispatch: set.Dispatch, rules: map[string]earlier{}, sums: map[string]string{}, seen: map[string]bool{}}
+	made := regexp.MustCompile(madeName)
+	for i, chunk := range set.Dispatch.Chunks {
+		body, err := set.Chunk(chunk)
+		if err != nil {
+			return nil, err
+		}
+		p.sums[chunk.File] = sumRules(body)
+		for n, raw := range body.Rules {
+			rule, err := redirect.Parse(raw)
+			if err != nil {
+				return nil, fmt.Errorf("%s, rule %d: %w", chunk.File, n+1, err)
+			}
+			e := earlier{chunk: i, outcome: outcomeSum(&rule)}
+			if made.MatchString(rule.Name) {
+				e.name = rule.Name
+			}
+			if key := askedFor(&rule); p.rules[key] == (earlier{}) {
+				p.rules[key] = e
+			}
+		}
+	}
+	return p, nil
+}
+
+func sumRules(body chunkset.Body) string {
+	sum := sha256.New()
+	for _, raw := range body.Rules {
+		_, _ = sum.Write(raw)
+		_, _ = sum.Write([]byte("\n"))
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// askedFor is what a rule asks for, shortened.
+func askedFor(r *redirect.Rule) string {
+	rest := redirect.Rule{Start: r.Start, End: r.End, Disabled: r.Disabled, MatchesAlways: r.MatchesAlways, MatchURL: r.MatchURL, Matches: r.Matches}
+	sum := sha256.Sum256(rest.AppendJSON(nil))
+	return string(sum[:16])
+}
+
+func outcomeSum(r *redirect.Rule) [sha256.Size]byte { return sha256.Sum256(appendOutcome(nil, r)) }
+
+// begin takes the names of the earlier conversion.
+func (p *Previous) begin(n *names) {
+	if p == nil {
+		return
+	}
+	for _, e := range p.rules {
+		if e.name != "" {
+			n.take(e.name)
+		}
+	}
+}
+
+// find looks a rule up, and counts what became of it.
+func (p *Previous) find(r *redirect.Rule) (earlier, bool) {
+	key := askedFor(r)
+	e, ok := p.rules[key]
+	p.seen[key] = true
+	switch {
+	case !ok:
+		p.changes.Added++
+	case e.outcome != outcomeSum(r):
+		p.changes.Changed++
+	}
+	return e, ok
+}
+
+// finish completes the changes: what is gone, and which chunks are not what they were.
+func (p *Previous) finish(sums map[string]string) *chunkset.Changes {
+	for key := range p.rules {
+		if !p.seen[key] {
+			p.changes.Removed++
+		}
+	}
+	for file, sum := range sums {
+		if p.sums[file] != sum {
+			p.changes.Chunks = append(p.changes.Chunks, file)
+		}
+	}
+	for file := range p.sums {
+		if _, ok := sums[file]; !ok {
+			p.changes.Chunks = append(p.changes.Chunks, file)
+		}
+	}
+	slices.Sort(p.changes.Chunks)
+	return &p.changes
+}
+
+// bucketsOf is the size of the hash set that hosts had; 0 when they had none.
+func (p *Previous) bucketsOf(hosts []string, others bool) int {
+	if p == nil {
+		return 0
+	}
+	for _, chunk := range p.Dispatch.Chunks {
+		if others && chunk.OtherHosts || slices.ContainsFunc(chunk.Hosts, func(h string) bool { return slices.Contains(hosts, h) }) {
+			return chunk.Of
+		}
+	}
+	return 0
+}
+
+// groups are the groups of hosts that there were, as far as their hosts are still named.
+func (p *Previous) groups(t *hostTable, weights []load, everywhere load, placed []bool) []hostGroup {
+	var groups []hostGroup
+	for _, chunk := range p.Dispatch.Chunks {
+		if chunk.OtherHosts || chunk.Bucket > 0 {
+			continue
+		}
+		g := hostGroup{load: everywhere}
+		for _, name := range chunk.Hosts {
+			h, ok := t.number[lower(name)]
+			if !ok {
+				h = t.add(name)
+			}
+			if int(h) < len(weights) && !placed[h] {
+				placed[h] = true
+				g.load = g.load.plus(weights[h])
+			}
+			g.hosts = append(g.hosts, h)
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}

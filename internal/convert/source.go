@@ -1,0 +1,223 @@
+package convert
+
+import (
+	"strings"
+
+	"cloudletmig/internal/redirect"
+	"cloudletmig/internal/sheet"
+)
+
+// source is what a row's source cell asks for.
+type source struct {
+	scheme, host, path string   // scheme and host may be empty; path is encoded and begins with "/"
+	params             []string // name=value, or name, in the row's order
+	query              string   // of a matchURL that is taken as written; it must be the whole query
+	wildcard           bool     // the * in host and path are wildcards
+	literal            bool     // path must be a path match, equals: a * in it is no wildcard
+}
+
+// matchURL is the source as a match URL, without scheme unless it is to be kept.
+func (s *source) matchURL(keepScheme bool) string {
+	text := s.path
+	if s.query != "" {
+		text += "?" + s.query
+	}
+	switch {
+	case s.host == "":
+		return text
+	case keepScheme && s.scheme != "":
+		return s.scheme + "://" + s.host + text
+	default:
+		return s.host + text
+	}
+}
+
+// matches is the source as matches, for what a match URL cannot say.
+func (s *source) matches(keepScheme, caseSensitive, bothSlashes bool, to []redirect.Match) []redirect.Match {
+	if keepScheme && s.scheme != "" {
+		to = append(to, redirect.Match{Type: typeProtocol, Operator: opEquals, Value: s.scheme})
+	}
+	if s.host != "" {
+		to = append(to, redirect.Match{Type: typeHostname, Operator: opEquals, Value: s.host})
+	}
+	path := s.path
+	if bothSlashes {
+		path += " " + slashTwin(s.path)
+	}
+	to = append(to, redirect.Match{Type: typePath, Operator: opEquals, Value: path, CaseSensitive: caseSensitive})
+	for _, p := range s.params {
+		to = append(to, redirect.Match{Type: typeQuery, Operator: opEquals, Value: p, CaseSensitive: caseSensitive})
+	}
+	return to
+}
+
+// slashTwin is the path with the slash at its end that it lacks, or without the one that it has.
+func slashTwin(path string) string {
+	if short, ok := strings.CutSuffix(path, "/"); ok && short != "" {
+		return short
+	}
+	return path + "/"
+}
+
+// parseSource reads a source cell, and notes what was changed on the way.
+func (m *maker) parseSource(cell string, e *entry) *finding {
+	text := unescape(cell)
+	before, _, found := strings.Cut(text, "#")
+	if found && m.options.Fragment != FragmentDrop {
+		return reject(codeFragment, sheet.SourceColumn, "%s has a fragment, which no browser sends: cut it off, or give --fragment drop", shown(cell))
+	}
+	text = before
+	if bad := e.src.cutHost(text, cell); bad != nil {
+		return bad
+	}
+	if m.dialect == sheet.PolicyManager {
+		return m.parseMatchURL(e)
+	}
+	return m.parseSimple(cell, e)
+}
+
+// cutHost takes scheme and host off a source. What is left is the path and the query, in s.path.
+func (s *source) cutHost(text, cell string) *finding {
+	rest := text
+	if at := strings.Index(text, "://"); at >= 0 && !strings.ContainsAny(text[:at], "/?*") {
+		s.scheme = lower(text[:at])
+		if s.scheme != "http" && s.scheme != "https" {
+			return reject(codeBadURL, sheet.SourceColumn, "%s: only http and https requests can be redirected", shown(cell))
+		}
+		rest = text[at+3:]
+	} else if strings.HasPrefix(text, "//") {
+		rest = text[2:]
+	} else if strings.HasPrefix(text, "/") {
+		s.path = text
+		return nil
+	}
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	s.host, s.path = lower(rest[:end]), rest[end:]
+	if s.path == "" || s.path[0] == '?' {
+		s.path = "/" + s.path
+	}
+	for port, scheme := range map[string]string{":80": "http", ":443": "https"} {
+		if s.scheme == scheme {
+			s.host = strings.TrimSuffix(s.host, port)
+		}
+	}
+	return s.checkHost(rest == text, cell)
+}
+
+// checkHost refuses what is no host name. Without a scheme in front it must look like one.
+func (s *source) checkHost(bare bool, cell string) *finding {
+	if bare && !strings.Contains(s.host, ".") && s.host != "localhost" && s.host != "*" {
+		return reject(codeBadURL, sheet.SourceColumn, "%s is neither a path, which begins with /, nor does it name a host", shown(cell))
+	}
+	if strings.Trim(s.host, ".") == "" {
+		return reject(codeBadHost, sheet.SourceColumn, "%s names no host", shown(cell))
+	}
+	for i := 0; i < len(s.host); i++ {
+		switch c := s.host[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '*':
+		case c >= 0x80:
+			return reject(codeBadHost, sheet.SourceColumn, "%s: write the host in its ASCII form (xn--...)", shown(cell))
+		case c == ':':
+			return reject(codeBadHost, sheet.SourceColumn, "%s: rules match no port, leave it out", shown(cell))
+		default:
+			return reject(codeBadHost, sheet.SourceColumn, "%s: %q is not possible in a host name", shown(cell), c)
+		}
+	}
+	return nil
+}
+
+// parseMatchURL completes a source of the policy-manager dialect: it is taken as written, and any * is a wildcard.
+func (m *maker) parseMatchURL(e *entry) *finding {
+	path, query, _ := strings.Cut(e.src.path, "?")
+	m.encodeInto(&path, sheet.SourceColumn, e)
+	m.encodeInto(&query, sheet.SourceColumn, e)
+	e.src.path, e.src.query = path, query
+	e.src.wildcard = strings.Contains(e.src.host, "*") || strings.Contains(path, "*") || strings.Contains(query, "*")
+	return nil
+}
+
+// parseSimple completes a source of the simple dialect: a trailing /* is a wildcard, any other * or ? is itself.
+func (m *maker) parseSimple(cell string, e *entry) *finding {
+	s := &e.src
+	path, query, asked := strings.Cut(s.path, "?")
+	if asked && query == "" { // a question mark with nothing behind it belongs to the name
+		path += "%3F"
+		e.note(codeLiteral, sheet.SourceColumn, "the ? at the end is taken as a part of the path")
+		s.literal = true
+	}
+	m.encodeInto(&path, sheet.SourceColumn, e)
+	s.path = path
+	if bad := m.chooseWildcards(cell, e); bad != nil {
+		return bad
+	}
+	if query == "" {
+		return nil
+	}
+	if s.wildcard {
+		return reject(codeMixed, sheet.SourceColumn, "%s has a wildcard and a query, which no match says together: use the column query", shown(cell))
+	}
+	m.encodeInto(&query, sheet.SourceColumn, e)
+	s.literal = true
+	return s.parseParams(query, cell)
+}
+
+// chooseWildcards decides which * of a path are wildcards.
+func (m *maker) chooseWildcards(cell string, e *entry) *finding {
+	s := &e.src
+	s.wildcard = strings.Contains(s.host, "*")
+	stars := strings.Count(s.path, "*")
+	if stars == 0 {
+		return nil
+	}
+	tail := strings.HasSuffix(s.path, "/*")
+	switch {
+	case m.options.Wildcards == WildcardsAll, m.options.Wildcards == WildcardsTrailing && tail && stars == 1:
+		s.wildcard = true
+	case m.options.Wildcards == WildcardsTrailing && tail, s.wildcard:
+		return reject(codeMixed, sheet.SourceColumn,
+			"%s: one * would be a wildcard and another not, which no rule can say: give --wildcards all, or write the other as %%2A", shown(cell))
+	default:
+		s.literal = true
+		e.note(codeLiteral, sheet.SourceColumn, "the * is taken as itself, not as a wildcard")
+	}
+	return nil
+}
+
+// parseParams reads name=value&name=value.
+func (s *source) parseParams(query, cell string) *finding {
+	for param := range strings.SplitSeq(query, "&") {
+		if param == "" {
+			continue
+		}
+		name, _, _ := strings.Cut(param, "=")
+		if name == "" {
+			return reject(codeBadURL, sheet.SourceColumn, "%s: a parameter of the query has no name", shown(cell))
+		}
+		repeated := false
+		for _, earlier := range s.params {
+			if before, _, _ := strings.Cut(earlier, "="); before != name {
+				continue
+			}
+			if earlier != param {
+				return reject(codeQueryRepeats, sheet.SourceColumn, "%s asks for two values of the parameter %s, and a match has one", shown(cell), shown(name))
+			}
+			repeated = true
+		}
+		if !repeated {
+			s.params = append(s.params, param)
+		}
+	}
+	return nil
+}
+
+// encodeInto percent-encodes a part of a URL in place, and notes it.
+func (m *maker) encodeInto(text *string, column sheet.Column, e *entry) {
+	encoded, changed := encode(*text, "")
+	if changed {
+		*text = encoded
+		e.note(codeEncoded, column, "characters that Akamai wants percent-encoded were encoded")
+	}
+}

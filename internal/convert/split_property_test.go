@@ -1,0 +1,321 @@
+package convert_test
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"cloudletmig/internal/chunkset"
+	"cloudletmig/internal/convert"
+	"cloudletmig/internal/redirect"
+)
+
+// runs makes folders for the conversions of one test.
+type runs struct {
+	t    *testing.T
+	root string
+}
+
+func newRuns(t *testing.T) *runs { return &runs{t, t.TempDir()} }
+
+// run converts; what cannot be converted is an outcome with an ErrInput, and any other error the end of the test.
+func (r *runs) run(t *rapid.T, o convert.Options, sheets ...string) outcome {
+	t.Helper()
+	dir, err := os.MkdirTemp(r.root, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := attempt(r.t.Context(), t, filepath.Join(dir, "out"), func(to *convert.Options) { *to = o }, sheets...)
+	if out.Err != nil && !errors.Is(out.Err, convert.ErrInput) && !strings.Contains(out.Err.Error(), "from the list of all rules; please report") {
+		t.Fatalf("%v\n%s", out.Err, strings.Join(sheets, "---\n"))
+	}
+	return out
+}
+
+// unwitnessed reports whether the proof failed for want of a request that meets all criteria of a row (witness.go): the
+// columns ask for what no request can have, or the witness did not find one that can.
+func unwitnessed(d drawn, out outcome) bool {
+	return errors.Is(out.Err, convert.ErrUnproved) && len(d.header) > 4
+}
+
+// clean removes what was written so far.
+func (r *runs) clean(t *rapid.T) {
+	entries, err := os.ReadDir(r.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(r.root, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEveryRequestGetsTheAnswerOfTheUnsplitList: what the dispatcher and the chunks do to a request is what one list of all
+// rules would do, whatever the sheet, the options and the way to split.
+func TestEveryRequestGetsTheAnswerOfTheUnsplitList(t *testing.T) {
+	r := newRuns(t)
+	kinds := map[chunkset.Kind]int{}
+	refusals := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		defer r.clean(t)
+		d := drawSheet(t, drawnColumns)
+		o := drawOptions(t)
+		o.Before, o.After = drawExisting(t, "before"), drawExisting(t, "after")
+		out := r.run(t, o, d.String())
+		if unwitnessed(d, out) {
+			refusals["witness"]++
+			return
+		}
+		if out.Err != nil {
+			words := strings.Fields(out.Err.Error())
+			refusals[strings.Join(words[:min(6, len(words))], " ")]++
+			return
+		}
+		kind := out.Dispatch.Kind
+		if len(out.Dispatch.Chunks) > 1 {
+			kinds[kind]++
+		}
+		wantSums(t, d, out)
+		wantWithin(t, o, out)
+		unsplit := o
+		unsplit.Split, unsplit.NoProof = convert.SplitSequence, true
+		whole := r.run(t, unsplit, d.String())
+		if whole.Err != nil {
+			t.Fatalf("%s: converted, and by sequence refused: %v", d, whole.Err)
+		}
+		if kind == chunkset.Sequence {
+			return
+		}
+		wantSameAnswers(t, d, whole, out)
+	})
+	t.Log(kinds, refusals)
+	if kinds[chunkset.Hash] == 0 || kinds[chunkset.Host] == 0 || kinds[chunkset.Sequence] == 0 {
+		t.Errorf("not all ways to split were met: %v", kinds)
+	}
+}
+
+// wantSums checks that every row is in one place.
+func wantSums(t *rapid.T, d drawn, out outcome) {
+	rows := out.Report.Rows
+	if rows.Read != len(d.rows) || rows.Read != rows.Converted+rows.Duplicates+rows.Rejected {
+		t.Fatalf("%s: %d rows, and %+v", d, len(d.rows), rows)
+	}
+	p := out.Report.Proof
+	if sum := p.Proved + p.Shadowed + p.Inactive + p.Undecided + p.Failed; sum != rows.Converted || p.Failed != 0 {
+		t.Fatalf("%s: %d converted, proof %+v", d, rows.Converted, *p)
+	}
+	if out.Report.Spread+out.Report.Repeated != rows.Converted {
+		t.Fatalf("%s: %d converted, %d spread and %d repeated", d, rows.Converted, out.Report.Spread, out.Report.Repeated)
+	}
+	for _, p := range out.Report.Problems {
+		if p.Severity == "error" && p.Line < 2 {
+			t.Fatalf("%s: a problem without a line: %+v", d, p)
+		}
+	}
+	wantRejected(t, d, out)
+}
+
+// wantRejected checks that rejected.csv holds the rejected rows and their cells.
+func wantRejected(t *rapid.T, d drawn, out outcome) {
+	text := out.rejected(t)
+	if out.Report.Rows.Rejected == 0 {
+		if text != "" {
+			t.Fatalf("%s: nothing rejected, and %s", d, text)
+		}
+		return
+	}
+	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil || len(records) != out.Report.Rows.Rejected+1 {
+		t.Fatalf("%s: %d rejected, and %d records: %v", d, out.Report.Rows.Rejected, len(records)-1, err)
+	}
+	at := slices.Index(records[0], "cmig_line")
+	earlier := 0
+	for _, record := range records[1:] {
+		line := 0
+		if _, err := fmt.Sscan(record[at], &line); err != nil || line <= earlier || line-2 >= len(d.rows) {
+			t.Fatalf("%s: rejected line %q", d, record[at])
+		}
+		earlier = line
+		for i, name := range d.header {
+			to := slices.IndexFunc(records[0], func(s string) bool { return strings.EqualFold(s, name) })
+			if want := strings.TrimSpace(d.rows[line-2][i]); to < 0 || record[to] != want {
+				t.Fatalf("%s: rejected line %d has %q for %s", d, line, record, name)
+			}
+		}
+	}
+}
+
+// wantWithin checks the limits of every chunk, as its policy will have it, and what the report says of it.
+func wantWithin(t *rapid.T, o convert.Options, out outcome) {
+	description := strings.Repeat("\U0001F600", 255)
+	existing := len(o.Before) + len(o.After)
+	own, taken := 0, 0
+	for i, body := range out.bodies(t) {
+		r := out.Report.Chunks[i]
+		body.Description = description
+		size := int64(len(body.Append(nil)))
+		if len(body.Rules) > o.MaxRules || size > o.MaxBytes || size != r.Bytes || len(body.Rules) != r.Rules || r.Rules != r.Own+r.Repeated+r.Existing {
+			t.Fatalf("chunk %d: %d rules in %d bytes of %d and %d; reported %+v", i, len(body.Rules), size, o.MaxRules, o.MaxBytes, r)
+		}
+		own += r.Own
+		taken += r.Existing
+	}
+	if own < out.Report.Spread && out.Dispatch.Kind == chunkset.Hash || taken < existing {
+		t.Fatalf("%d spread rules and %d of their own in chunks; %d existing and %d", out.Report.Spread, own, existing, taken)
+	}
+}
+
+// wantSameAnswers asks both for everything that the sheet and the rules suggest.
+func wantSameAnswers(t *rapid.T, d drawn, whole, split outcome) {
+	var rules []redirect.Rule
+	for _, raw := range whole.rules(t) {
+		rules = append(rules, mustParse(t, raw))
+	}
+	list := mustList(t, rules)
+	chunks := map[string]*redirect.List{}
+	for i, body := range split.bodies(t) {
+		var rules []redirect.Rule
+		for _, raw := range body.Rules {
+			rules = append(rules, mustParse(t, raw))
+		}
+		chunks[split.Dispatch.Chunks[i].Policy] = mustList(t, rules)
+	}
+	set := split.open(t)
+	defer func() { _ = set.Close() }()
+	doc, err := set.Property()
+	if err != nil {
+		t.Fatal(err)
+	}
+	property, err := redirect.ParseProperty(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range requests(t, rules) {
+		want, err := list.Evaluate(&q)
+		if err != nil || len(want.Unsure) > 0 {
+			t.Fatalf("%+v: %+v %v", q, want, err)
+		}
+		for _, reading := range []redirect.Reading{{}, {PathDecoded: true}, {PlusIsSpace: true}, {PathDecoded: true, PlusIsSpace: true}} {
+			if reading.PathDecoded && reading.PlusIsSpace && strings.Contains(strings.ToLower(q.Path), "%2b") {
+				continue // a rule for %2B is only in the buckets of + (bucket.go), not in that of the blank
+			}
+			chosen, found, err := property.Choose(&q, reading)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got redirect.Answer
+			if found {
+				if chunks[chosen.Rule] == nil || !chosen.Enabled {
+					t.Fatalf("chosen: %+v", chosen)
+				}
+				if got, err = chunks[chosen.Rule].Evaluate(&q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got.Found != want.Found || got.Status != want.Status || got.Location != want.Location {
+				t.Fatalf("%s\n%+v %+v\nunsplit: %+v\n%s: %+v", d, q, reading, want, chosen.Rule, got)
+			}
+		}
+	}
+}
+
+func mustParse(t *rapid.T, raw []byte) redirect.Rule {
+	rule, err := redirect.Parse(raw)
+	if err != nil || len(rule.Unknown) > 0 {
+		t.Fatalf("%s: %v %v", raw, rule.Unknown, err)
+	}
+	return rule
+}
+
+func mustList(t *rapid.T, rules []redirect.Rule) *redirect.List {
+	list, err := redirect.NewList(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// requests are those that rules suggest, and near them.
+func requests(t *rapid.T, rules []redirect.Rule) []redirect.Request {
+	all := []redirect.Request{}
+	for i := range rules {
+		r := &rules[i]
+		paths, _ := r.Literals()
+		paths = append(slices.Clone(paths), "/a", "/a/b", "/")
+		if text := strings.ReplaceAll(r.MatchURL, "*", pick(t, "stands for", "", "a", "b/c", "%25", "a+b")); text != "" {
+			if q, err := redirect.ParseURL(text); err == nil {
+				paths = append(paths, q.Path)
+			}
+		}
+		for range 4 {
+			q := redirect.Request{
+				Scheme: pick(t, "scheme", "http", "https"), Host: pick(t, "host", "h.com", "www.h.com", "H.COM", "x.h.com", "o.example"),
+				Path: near(t, pick(t, "path", paths...)), Query: pick(t, "query", "", "x=1", "x=2", "X=1", "x=1&y=2", "y=2&x=1&z=3", "x", "x=a%20b", "x=a&u=1"),
+				Method: pick(t, "method", "GET", "POST"), Header: map[string][]string{}, Cookie: map[string]string{}, Device: map[string]string{},
+				ClientIP: pick(t, "ip", "10.1.2.3", "192.0.2.1"), Continent: "EU", Country: pick(t, "country", "DE", "FR", "US"), Region: "BY", Proxy: "none",
+				Time: time.Unix(pick(t, "time", int64(1500), 999, 3000), 0),
+			}
+			if rapid.Bool().Draw(t, "with cookie") {
+				q.Cookie["c"], q.Header["X-A"] = pick(t, "cookie", "1", "2"), []string{"1"}
+			}
+			if hosts, ok := r.Hosts(); ok && rapid.Bool().Draw(t, "own host") {
+				q.Host = strings.ReplaceAll(hosts[0], "*", "x")
+			}
+			_ = netip.Addr{}
+			all = append(all, q)
+		}
+	}
+	return all
+}
+
+// near is a path or one like it.
+func near(t *rapid.T, path string) string {
+	switch rapid.IntRange(0, 6).Draw(t, "near") {
+	case 1:
+		return strings.ToUpper(path)
+	case 2:
+		return strings.ToLower(path)
+	case 3:
+		return path + "/"
+	case 4:
+		if len(path) > 1 {
+			at := rapid.IntRange(1, len(path)-1).Draw(t, "at")
+			return path[:at] + fmt.Sprintf("%%%02X", path[at]) + path[at+1:]
+		}
+	case 5:
+		return strings.NewReplacer("+", "%20", "%20", "+", "%25", "%", "%2B", "+").Replace(path)
+	}
+	return path
+}
+
+// drawExisting draws rules that the property has already.
+func drawExisting(t *rapid.T, where string) []convert.Existing {
+	if rapid.IntRange(0, 4).Draw(t, where) > 0 {
+		return nil
+	}
+	var all []convert.Existing
+	for _, raw := range rapid.SliceOfN(rapid.SampledFrom([]string{
+		`{"type":"erMatchRule","name":"one","matchURL":"/a","statusCode":302,"redirectURL":"/existing","useRelativeUrl":"relative_url"}`,
+		`{"type":"erMatchRule","name":"two","matchURL":"https://h.com/b","statusCode":301,"redirectURL":"https://o.example/e","location":"/x"}`,
+		`{"type":"erMatchRule","name":"three","matchURL":"/e/*","statusCode":301,"redirectURL":"https://o.example/*"}`,
+		`{"type":"erMatchRule","name":"four","matches":[{"matchType":"hostname","matchValue":"www.h.com h.com","matchOperator":"equals"},{"matchType":"path","matchValue":"/a /a+b","matchOperator":"equals"}],"statusCode":301,"redirectURL":"https://o.example/4"}`,
+		`{"type":"erMatchRule","name":"five","matches":[{"matchType":"regex","matchValue":"/b/(.*)","matchOperator":"equals"}],"statusCode":301,"redirectURL":"https://o.example/\\1"}`,
+	}), 1, 3).Draw(t, "rules") {
+		e, err := convert.NewExisting([]byte(raw), "v2:1@1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
+}

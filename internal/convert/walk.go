@@ -1,0 +1,284 @@
+package convert
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"cloudletmig/internal/redirect"
+	"cloudletmig/internal/sheet"
+)
+
+// maxHops is how far a redirect is followed.
+const maxHops = 10
+
+// step is what following a row's redirect came to.
+type step struct {
+	row    uint32
+	code   string // empty: nothing worth knowing
+	other  uint32 // the id of the rule that has to do with it
+	end    string // of a chain
+	hops   int
+	again  bool // it depends on other rows: look once more when one of them is gone
+	pinned bool // it needs the scheme that was dropped
+}
+
+// walk follows the redirect of every row by evaluating, and rejects rows that lead to themselves. A row that only does so
+// since its scheme was dropped gets it back. As rejected rows may have stood in the way of others, those that depend on
+// others are followed again until nothing changes.
+func (c *conversion) walk(ctx context.Context) error {
+	look := make([]bool, len(c.marks)) // which rows depend on others
+	c.twinless = make([]bool, len(c.marks))
+	found := map[uint32]step{}
+	for round := 0; round <= maxHops; round++ {
+		var gone, pinned []step
+		err := again(ctx, c, func() func(*span[[]step]) error { return c.walker(round, look) }, func(s *span[[]step]) error {
+			for _, st := range s.result {
+				look[st.row] = look[st.row] || st.again
+				delete(found, st.row)
+				switch {
+				case st.pinned:
+					pinned = append(pinned, st)
+				case st.code == codeSelf || st.code == codeLoop:
+					gone = append(gone, st)
+				case st.code != "":
+					found[st.row] = st
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := c.pin(pinned); err != nil {
+			return err
+		}
+		if len(pinned) == 0 { // with their schemes back, others may lead nowhere wrong any more
+			for _, st := range gone {
+				other := st.row
+				if row, ok := c.rowOf(st.other); ok {
+					other = row
+				}
+				c.rejectLate(st.row, st.code, other)
+			}
+		}
+		if len(pinned)+len(gone) == 0 {
+			break
+		}
+	}
+	c.tell(found)
+	return nil
+}
+
+// pin gives rows the scheme back that their sources have.
+func (c *conversion) pin(rows []step) error {
+	var e entry
+	var buf []byte
+	var err error
+	for _, st := range rows {
+		c.marks[st.row] |= markScheme
+		if buf, _, err = c.ruleOf(st.row, &e, buf); err != nil {
+			return err
+		}
+		c.set.Replace(c.id(st.row), &e.rule)
+		c.sizes[st.row] += uint32(len(e.src.scheme) + len("://"))
+		c.collect(st.row, codeScheme, severityWarning, sheet.SourceColumn, func() string {
+			return "the scheme of the source counts in this rule, which would lead to itself otherwise"
+		})
+	}
+	return nil
+}
+
+// tell collects what walking found of rows that stay.
+func (c *conversion) tell(found map[uint32]step) {
+	for _, row := range slices.Sorted(maps.Keys(found)) {
+		st := found[row]
+		if c.marks[row]&markSkip != 0 {
+			continue
+		}
+		if st.code == codeChain && c.options.Collapse && st.end != "" {
+			c.target[row] = st.end
+		}
+		c.collect(row, st.code, severityWarning, sheet.SourceColumn, func() string {
+			switch st.code {
+			case codeShadowed:
+				return "never answers: " + c.ruleWords(st.other) + " takes its requests"
+			case codeChain:
+				return "leads to another redirect, and in the end to " + st.end
+			default:
+				return "the target has the same path: where this property serves the target's host too, it leads to itself (--site says which hosts it serves)"
+			}
+		})
+	}
+}
+
+// ruleWords names a rule by its row.
+func (c *conversion) ruleWords(id uint32) string {
+	if row, ok := c.rowOf(id); ok {
+		return c.place(row)
+	}
+	e := c.existing(id)
+	return e.From + ", rule " + shown(e.Rule.Name)
+}
+
+// looker loads rules for one worker. What it gives is good until it gives the next.
+type looker struct {
+	c     *conversion
+	entry entry
+	buf   []byte
+	own   *item // needs no loading
+}
+
+func (l *looker) load(id uint32) (*redirect.Rule, error) {
+	row, ok := l.c.rowOf(id)
+	if !ok {
+		return &l.c.existing(id).Rule, nil
+	}
+	if l.own != nil && l.own.row == row {
+		return &l.own.entry.rule, nil
+	}
+	buf, _, err := l.c.ruleOf(row, &l.entry, l.buf)
+	l.buf = buf
+	return &l.entry.rule, err
+}
+
+func (l *looker) skip(id uint32) bool {
+	row, ok := l.c.rowOf(id)
+	return ok && l.c.marks[row]&markSkip != 0
+}
+
+// evaluate asks the list of all rules, as if one policy could hold them.
+func (l *looker) evaluate(q *redirect.Request) (redirect.Answer, error) {
+	return l.c.set.EvaluateSkipping(q, l.load, l.skip)
+}
+
+func (c *conversion) walker(round int, look []bool) func(*span[[]step]) error {
+	l := &looker{c: c}
+	var w witness
+	return func(s *span[[]step]) error {
+		s.result = s.result[:0]
+		for i := range s.items {
+			it := &s.items[i]
+			if round > 0 && !look[it.row] {
+				continue
+			}
+			w.make(&it.entry)
+			if w.none != "" || it.entry.rule.Disabled {
+				continue
+			}
+			l.own = it
+			st, err := c.follow(l, it, &w)
+			if err != nil {
+				return err
+			}
+			if st.code != "" || st.again || round > 0 {
+				s.result = append(s.result, st)
+			}
+			if round == 0 && c.marks[it.row]&markRepeated == 0 && w.req.Path != "/" {
+				w.req.Path = slashTwin(w.req.Path)
+				a, err := l.evaluate(&w.req)
+				if err != nil {
+					return err
+				}
+				c.twinless[it.row] = !a.Found
+			}
+		}
+		return nil
+	}
+}
+
+// follow evaluates a row's witness, and then where each answer leads.
+func (c *conversion) follow(l *looker, it *item, w *witness) (step, error) {
+	st := step{row: it.row}
+	id := c.id(it.row)
+	q := w.req
+	a, err := l.evaluate(&q)
+	if err != nil || !a.Found {
+		return st, err
+	}
+	if a.ID != id {
+		st.code, st.other, st.again = codeShadowed, a.ID, true
+		return st, nil
+	}
+	begin := q.URL()
+	seen := []string{begin}
+	own := false // the row's own rule has answered again
+	for st.hops = 1; ; st.hops++ {
+		next, stays := c.hop(&q, a.Location)
+		st.end = endOf(&w.req, &next, a.Location)
+		if !stays {
+			break
+		}
+		url := next.URL()
+		if url == begin && st.hops == 1 {
+			st.code, st.other, st.again = codeSelf, id, true
+			break
+		}
+		q = next
+		if a, err = l.evaluate(&q); err != nil {
+			return st, err
+		}
+		if !a.Found {
+			break
+		}
+		st.again = true
+		own = own || a.ID == id
+		if st.other == 0 || a.ID != id {
+			st.other = a.ID
+		}
+		if slices.Contains(seen, url) || st.hops == maxHops {
+			if own {
+				st.code = codeLoop
+			} else {
+				st.code, st.end = codeChain, "a loop"
+			}
+			break
+		}
+		seen = append(seen, url)
+	}
+	return c.judge(st, it, w), nil
+}
+
+// judge turns how far a redirect led into what is worth knowing.
+func (c *conversion) judge(st step, it *item, w *witness) step {
+	e := &it.entry
+	switch {
+	case st.code == codeSelf || st.code == codeLoop:
+		st.pinned = e.src.scheme != "" && c.maker.dialect == sheet.Simple && c.options.Scheme == SchemeDrop && c.marks[it.row]&markScheme == 0 && e.rule.MatchURL != "" && !strings.Contains(e.rule.MatchURL, "://")
+	case st.code == "" && st.hops > 1:
+		st.code = codeChain
+		if e.src.wildcard || e.extra {
+			st.end = "" // where other requests of it end is not known
+		}
+	case st.code == "" && e.src.host == "" && e.src.path != "":
+		if t, err := redirect.ParseURL(w.location); err == nil && t.Host != "" && sameFold(t.Path, w.req.Path) {
+			st.code = codePossibleLoop
+		}
+	}
+	return st
+}
+
+// hop is the request that follows an answer; it is false where the answer leads off the site.
+func (c *conversion) hop(q *redirect.Request, location string) (redirect.Request, bool) {
+	next, err := redirect.ParseURL(location)
+	if err != nil {
+		return next, false
+	}
+	path, query := next.Path, next.Query
+	scheme, host := next.Scheme, next.Host
+	next = *q
+	next.Path, next.Query = path, query
+	if host != "" {
+		next.Scheme, next.Host = scheme, host
+	}
+	return next, host == "" || sameFold(host, q.Host) || c.sites[lower(host)]
+}
+
+// endOf is a redirect's end as a target: a path where it stays on its host.
+func endOf(from, to *redirect.Request, location string) string {
+	if to.Host == from.Host && strings.HasPrefix(location, "/") {
+		return location
+	}
+	return to.URL()
+}

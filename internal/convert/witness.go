@@ -1,0 +1,307 @@
+package convert
+
+import (
+	"maps"
+	"net/netip"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+	"time"
+
+	"cloudletmig/internal/redirect"
+)
+
+// What a witness has of its own where its row asks for nothing.
+const (
+	anyHost = "cmig-witness.invalid" // no sheet names it
+	anyPath = "/cmig-witness"
+	anyText = "cmig" // what a wildcard stands for
+)
+
+// witness is one request that a row asks for, and the answer that the row says it gets. It is made of the row's own
+// words, and shares no code with the evaluator.
+type witness struct {
+	req      redirect.Request
+	status   int
+	location string
+	// none says why there is no witness; the rest is empty then.
+	none string
+	// shaky says that the row's criteria may contradict each other, so that nothing at all may be what they ask for.
+	shaky bool
+}
+
+// make fills the witness of a row.
+func (w *witness) make(e *entry) {
+	r := &e.rule
+	*w = witness{status: r.StatusCode, shaky: e.extra && e.src.path != ""}
+	w.req = redirect.Request{
+		Scheme: "https", Host: anyHost, Path: anyPath, Method: "GET",
+		Header: noHeader, Cookie: noCookie, Device: noCookie,
+		ClientIP: "192.0.2.1", Continent: "AN", Country: "AQ", Region: "ZZ", Proxy: "none", Time: time.Unix(1, 0),
+	}
+	switch {
+	case r.Start != 0:
+		w.req.Time = time.Unix(r.Start, 0)
+	case r.End != 0:
+		w.req.Time = time.Unix(r.End-1, 0)
+	}
+	w.ask(&e.src)
+	for i := range e.asked {
+		w.satisfy(&e.asked[i], e.src.path != "")
+	}
+	w.location = w.expect(e)
+}
+
+// ask puts into the request what the source asks for.
+func (w *witness) ask(s *source) {
+	if s.path == "" {
+		return
+	}
+	fill := func(text string) string { return text }
+	if s.wildcard {
+		fill = func(text string) string { return strings.ReplaceAll(text, "*", anyText) }
+	}
+	if s.scheme != "" {
+		w.req.Scheme = s.scheme
+	}
+	if s.host != "" {
+		w.req.Host = fill(s.host)
+	}
+	w.req.Path, w.req.Query = fill(s.path), fill(s.query)
+	if len(s.params) > 0 {
+		w.req.Query = strings.Join(s.params, "&")
+	}
+}
+
+// satisfy adds what one criterion asks for. Where the source has said it already, the source stays.
+func (w *witness) satisfy(m *redirect.Match, asked bool) {
+	value := sample(m)
+	q := &w.req
+	switch m.Type {
+	case typeProtocol:
+		if m.Negate {
+			value = map[string]string{"http": "https", "https": "http"}[value]
+		}
+		q.Scheme = value
+	case typeHostname:
+		if !m.Negate && q.Host == anyHost {
+			q.Host = value
+		}
+	case typePath:
+		if !m.Negate && !asked {
+			q.Path = "/" + strings.TrimPrefix(value, "/")
+		}
+	case typeExtension:
+		if !m.Negate && !asked {
+			q.Path += "." + value
+			w.shaky = w.shaky || q.Path != anyPath+"."+value
+		}
+	case typeQuery:
+		if !m.Negate {
+			q.Query = strings.TrimPrefix(q.Query+"&"+value, "&")
+		}
+	case typeRegex:
+		w.satisfyRegex(m)
+	case typeMethod:
+		if !m.Negate {
+			q.Method = value
+		} else if value == q.Method {
+			q.Method = "HEAD"
+		}
+	default:
+		if !m.Negate {
+			w.satisfyVisitor(m, value)
+		}
+	}
+}
+
+// satisfyVisitor adds what is asked of the visitor.
+func (w *witness) satisfyVisitor(m *redirect.Match, value string) {
+	q := &w.req
+	name, rest, _ := strings.Cut(value, "=")
+	switch m.Type {
+	case typeCookie:
+		q.Cookie = with(q.Cookie, name, rest)
+	case typeHeader:
+		q.Header = with(q.Header, name, []string{rest})
+	case "deviceCharacteristics":
+		q.Device = with(q.Device, name, rest)
+	case "clientip", "clientipv6":
+		if net, err := netip.ParsePrefix(value); err == nil {
+			value = net.Addr().String()
+		}
+		q.ClientIP = value
+	case "continent":
+		q.Continent = value
+	case "countrycode":
+		q.Country = value
+	case "regioncode":
+		q.Region = value
+	case "proxy":
+		if value == "both" {
+			value = "anonymous"
+		}
+		q.Proxy = value
+	}
+}
+
+// What witnesses have in common that ask for no header, cookie or device: it is known that there is none.
+var (
+	noHeader = map[string][]string{}
+	noCookie = map[string]string{}
+)
+
+// with is a map with one more member; the map itself stays as it is.
+func with[V any](m map[string]V, name string, value V) map[string]V {
+	m = maps.Clone(m)
+	m[name] = value
+	return m
+}
+
+// sample is a value that a match is satisfied with: the first, with something in the place of its wildcards.
+func sample(m *redirect.Match) string {
+	value := m.Value
+	wildcards := m.Operator == opContains || m.Type == typeHostname
+	if o := m.Object; o != nil {
+		value = ""
+		if len(o.Values) > 0 {
+			value = o.Values[0]
+		}
+		wildcards = o.ValueHasWildcard
+		if o.Name != "" {
+			value = o.Name + "=" + value
+		}
+	} else if m.Type != typeRegex {
+		value, _, _ = strings.Cut(value, " ")
+	}
+	if wildcards {
+		value = strings.NewReplacer("*", anyText, "?", "x").Replace(value)
+	}
+	return value
+}
+
+// satisfyRegex looks for a URL that the expression finds something in.
+func (w *witness) satisfyRegex(m *redirect.Match) {
+	re, err := regexp.Compile(m.Value)
+	if err == nil && !m.CaseSensitive {
+		re, err = regexp.Compile("(?i)" + m.Value)
+	}
+	if err != nil {
+		w.none = "its expression does not compile"
+		return
+	}
+	text := example(m.Value)
+	for _, candidate := range []string{w.req.URL(), text, "https://" + anyHost + text, "https://" + anyHost + "/" + text, "https://" + text} {
+		q, err := redirect.ParseURL(candidate)
+		if err != nil || q.Scheme == "" || q.Host == "" || re.MatchString(q.URL()) == m.Negate {
+			continue
+		}
+		w.req.Scheme, w.req.Host, w.req.Path, w.req.Query = q.Scheme, q.Host, q.Path, q.Query
+		return
+	}
+	w.none = "no URL was found that its expression matches"
+}
+
+// example is a text that an expression matches; empty when it cannot be parsed.
+func example(expression string) string {
+	re, err := syntax.Parse(expression, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	var b strings.Builder
+	exampleOf(&b, re)
+	return b.String()
+}
+
+func exampleOf(b *strings.Builder, re *syntax.Regexp) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		for _, r := range re.Rune {
+			b.WriteRune(r)
+		}
+	case syntax.OpCharClass:
+		b.WriteRune(oneOf(re.Rune))
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		b.WriteByte('a')
+	case syntax.OpCapture, syntax.OpConcat:
+		for _, sub := range re.Sub {
+			exampleOf(b, sub)
+		}
+	case syntax.OpAlternate:
+		exampleOf(b, re.Sub[0])
+	case syntax.OpStar, syntax.OpPlus:
+		exampleOf(b, re.Sub[0])
+	case syntax.OpRepeat:
+		for range max(re.Min, 1) {
+			exampleOf(b, re.Sub[0])
+		}
+	}
+}
+
+// oneOf picks a character of a class: a letter or a digit where there is one.
+func oneOf(ranges []rune) rune {
+	for _, wanted := range []rune{'a', '0', 'A'} {
+		for i := 0; i+1 < len(ranges); i += 2 {
+			if ranges[i] <= wanted && wanted <= ranges[i+1] {
+				return wanted
+			}
+		}
+	}
+	if len(ranges) == 0 {
+		return 'a'
+	}
+	return max(ranges[0], '!')
+}
+
+// expect is the Location that the row says the witness gets.
+func (w *witness) expect(e *entry) string {
+	r := &e.rule
+	target := r.RedirectURL
+	for _, m := range r.Matches {
+		if m.Type == typeRegex && !m.Negate {
+			target = w.substitute(m, target)
+			break
+		}
+	}
+	if e.src.wildcard && strings.Contains(e.src.path+e.src.query, "*") {
+		target = strings.Replace(target, "*", anyText, 1)
+	} else if strings.Contains(target, "*") {
+		w.shaky = w.shaky || e.extra
+	}
+	if r.UseRelativeURL == copySchema || r.UseIncomingSchemeAndHost {
+		if _, rest, ok := strings.Cut(target, "://"); ok {
+			_, path, _ := strings.Cut(rest, "/")
+			target = "/" + path
+		}
+		target = w.req.Scheme + "://" + w.req.Host + target
+	}
+	if r.UseIncomingQueryString && w.req.Query != "" {
+		before, fragment, cut := strings.Cut(target, "#")
+		separator := "?"
+		if strings.Contains(before, "?") {
+			separator = "&"
+		}
+		target = before + separator + w.req.Query
+		if cut {
+			target += "#" + fragment
+		}
+	}
+	return target
+}
+
+// substitute puts what the groups of an expression matched into a target.
+func (w *witness) substitute(m redirect.Match, target string) string {
+	pattern := m.Value
+	if !m.CaseSensitive {
+		pattern = "(?i)" + pattern
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return target
+	}
+	groups := re.FindStringSubmatch(w.req.URL())
+	for i := 1; i < len(groups) && i <= maxGroups; i++ {
+		target = strings.ReplaceAll(target, `\`+string(rune('0'+i)), groups[i])
+	}
+	return target
+}
