@@ -34,6 +34,7 @@ type site struct {
 	rand   *rand.Rand
 	number int
 	before string // the source of the row before
+	led    string // and where it leads
 }
 
 func (s *site) pick(of ...string) string { return of[s.rand.IntN(len(of))] }
@@ -77,12 +78,11 @@ func (s *site) row() (source, target string) {
 		}
 	case 14:
 		if s.before != "" {
-			source = s.before
-			target = "/en/now/" + strconv.Itoa(s.number-1) // mostly what the row before says
+			source, target = s.before, s.led
 		}
 	case 15:
 		source = section + "/C++ {" + page + "}"
 	}
-	s.before = source
+	s.before, s.led = source, target
 	return source, target
 }

@@ -90,7 +90,8 @@ func writeChunk(to io.Writer, description []byte, rules iter.Seq2[[]byte, error]
 		if err != nil {
 			return count, size, err
 		}
-		if !cloudlet.ValidJSON(rule) {
+		valid, compact := cloudlet.CheckJSON(rule)
+		if !valid {
 			return count, size, fmt.Errorf("match rule %d is not JSON", count+1)
 		}
 		if count > 0 {
@@ -98,7 +99,11 @@ func writeChunk(to io.Writer, description []byte, rules iter.Seq2[[]byte, error]
 		}
 		line = append(line, '\n')
 		start := len(line)
-		line = cloudlet.AppendCompact(line, rule)
+		if compact {
+			line = append(line, rule...)
+		} else {
+			line = cloudlet.AppendCompact(line, rule)
+		}
 		if line[start] != '{' {
 			return count, size, fmt.Errorf("match rule %d is no object", count+1)
 		}

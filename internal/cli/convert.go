@@ -39,7 +39,7 @@ With --to csv it goes the other way: a chunk, a version file, or every Edge Redi
 sheet of the policy-manager dialect.`,
 		Example: `  cloudletmig convert redirects.csv --out redirects --name shop
   cloudletmig convert redirects.xlsx --out redirects --name shop --dry-run
-  cloudletmig convert new.csv --out next --name shop --previous redirects
+  cloudletmig convert new.csv --out next --previous redirects
   cloudletmig convert redirects.csv --out redirects --name shop --with backup:1001@7
   cloudletmig convert --to csv backup --out sheets`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -60,7 +60,7 @@ sheet of the policy-manager dialect.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Out, "out", "", "the folder to write, absent or empty; with --to csv a file or a folder (`DIR`)")
-	f.StringVar(&o.Name, "name", "", "of the policies: NAME_001 and so on")
+	f.StringVar(&o.Name, "name", "", "of the policies: `NAME`_001 and so on (default: that of --previous)")
 	f.StringVar(&o.To, "to", "", "csv: turn rules into sheets")
 	f.BoolVar(&o.Lossy, "lossy", false, "with --to csv: leave out what a sheet cannot say, and count it")
 	f.StringVar(&o.API, "api", "v3", "of the policies in property-rules.json: v3 (shared) or v2 (legacy)")

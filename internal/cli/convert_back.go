@@ -26,7 +26,7 @@ type sheetFile struct {
 
 // convertBack turns rules into sheets: one list of rules into a file, several into a folder.
 func (a *app) convertBack(ctx context.Context, sources []string, o convertOptions) error {
-	if o.Out == "" {
+	if o.Out == "" && !o.DryRun {
 		return &usageError{text: "convert --to csv needs --out, a file, or a folder for several sheets"}
 	}
 	var files []sheetFile
@@ -56,8 +56,10 @@ func (a *app) convertBack(ctx context.Context, sources []string, o convertOption
 		}
 		lost += len(f.Lost)
 	}
-	if err := writeSheets(o, files); err != nil {
-		return err
+	if !o.DryRun {
+		if err := writeSheets(o, files); err != nil {
+			return err
+		}
 	}
 	return a.backSummary(o, files, lost)
 }
@@ -117,11 +119,15 @@ func (a *app) backSummary(o convertOptions, files []sheetFile, lost int) error {
 	for _, f := range files {
 		rules += f.Rules
 	}
-	a.document = map[string]any{"command": "convert --to csv", "out": o.Out, "sheets": files, "rules": rules, "lost": lost}
+	a.document = map[string]any{"command": "convert --to csv", "out": o.Out, "dry_run": o.DryRun, "sheets": files, "rules": rules, "lost": lost}
 	if a.global.Output != "text" {
 		return nil
 	}
-	s := report.Summary{Headline: "Wrote sheets to " + o.Out, Facts: []report.Fact{
+	headline := "Wrote sheets to " + o.Out
+	if o.DryRun {
+		headline = "Dry run; nothing was written"
+	}
+	s := report.Summary{Headline: headline, Facts: []report.Fact{
 		{Name: "sheets", Value: report.Number(len(files))},
 		{Name: "rules", Value: report.Number(rules)},
 		{Name: "left out", Value: report.Number(lost)},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,12 +95,8 @@ func convertFacts(result convert.Result) []report.Fact {
 			report.Number(rows.Read), report.Number(rows.Converted), report.Number(rows.Duplicates), report.Number(rows.Rejected), report.Number(rows.Comments))},
 	}
 	if len(r.Chunks) > 0 {
-		split := string(result.Dispatch.Kind)
-		if result.Dispatch.Key != "" {
-			split += " of " + string(result.Dispatch.Key)
-		}
 		facts = append(facts,
-			report.Fact{Name: "policies", Value: strconv.Itoa(len(r.Chunks)) + ", chosen by: " + split},
+			report.Fact{Name: "policies", Value: strconv.Itoa(len(r.Chunks)) + ", " + chosenBy(result.Dispatch)},
 			report.Fact{Name: "rules", Value: fmt.Sprintf("%s in one policy each, %s repeated in every one, %s taken over",
 				report.Number(r.Spread), report.Number(r.Repeated), report.Number(r.Existing))},
 			report.Fact{Name: "slash", Value: report.Number(r.Slash) + " sources whose twin with the other slash at the end is not redirected"})
@@ -115,6 +112,23 @@ func convertFacts(result convert.Result) []report.Fact {
 		facts = append(facts, report.Fact{Name: "note", Value: n})
 	}
 	return facts
+}
+
+// chosenBy says in words what leads a request to its policy.
+func chosenBy(d chunkset.Dispatch) string {
+	switch d.Kind {
+	case chunkset.Hash:
+		return "chosen by a hash of the " + strings.ReplaceAll(string(d.Key), "+", " and ")
+	case chunkset.Host:
+		if slices.ContainsFunc(d.Chunks, func(c chunkset.Chunk) bool { return c.Of > 1 }) {
+			return "chosen by host, and some hosts' by a hash of the path"
+		}
+		return "chosen by host"
+	case chunkset.Sequence:
+		return "between which the property must choose itself"
+	case chunkset.Single:
+	}
+	return "for all requests"
 }
 
 // problemNotes are the first problems of each code, and how many more there are.

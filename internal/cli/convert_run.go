@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"cloudletmig/internal/chunkset"
@@ -17,6 +18,10 @@ import (
 
 // convert turns sheets into a folder of chunks.
 func (a *app) convert(ctx context.Context, sheets []string, o convertOptions) error {
+	previous, err := openPrevious(&o)
+	if err != nil {
+		return err
+	}
 	if o.Name == "" {
 		return &usageError{text: "convert needs --name, which begins the names of the policies", hint: "usage: cloudletmig convert SHEET... --out DIR --name NAME"}
 	}
@@ -32,21 +37,28 @@ func (a *app) convert(ctx context.Context, sheets []string, o convertOptions) er
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(temp)
+		defer func() { _ = os.RemoveAll(temp) }() // what is left is temporary
 		dir = filepath.Join(temp, "out")
 	}
 	out, err := chunkset.Create(dir, o.Force)
 	if err != nil {
 		return unusableOut(err)
 	}
+	o.rules.Name, o.rules.Previous = o.Name, previous
 	result, err := a.convertInto(ctx, sheets, out, o)
 	incomplete := err == nil && result.Report.Rows.Rejected > 0
 	if err == nil && !o.DryRun {
 		err = out.Finish()
 	}
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("interrupted; nothing was written: %w", context.Canceled)
+	}
 	err = errors.Join(err, out.Abort())
 	return a.convertSummary(o, result, incomplete, err)
 }
+
+// conversionGC is the collector's GOGC while a conversion runs.
+const conversionGC = 100
 
 // unusableOut says of an output folder that cannot be written what to do instead.
 func unusableOut(err error) error {
@@ -62,12 +74,12 @@ func unusableOut(err error) error {
 }
 
 func (a *app) convertInto(ctx context.Context, paths []string, out *chunkset.Writer, o convertOptions) (convert.Result, error) {
+	if _, set := a.lookup("GOGC"); !set { // its memory is small and free of pointers, its garbage short-lived
+		defer debug.SetGCPercent(debug.SetGCPercent(conversionGC))
+	}
 	options := o.rules
 	options.Workers = runtime.GOMAXPROCS(0)
 	var err error
-	if options.Previous, err = openPrevious(o.Previous); err != nil {
-		return convert.Result{}, err
-	}
 	if options.Before, err = a.existingRules(ctx, o.With); err != nil {
 		return convert.Result{}, err
 	}
@@ -101,19 +113,28 @@ func (a *app) convertInto(ctx context.Context, paths []string, out *chunkset.Wri
 	return convert.Run(ctx, sheets, out, options)
 }
 
-// openPrevious reads the folder of an earlier conversion.
-func openPrevious(dir string) (*convert.Previous, error) {
-	if dir == "" {
+// openPrevious reads the folder of an earlier conversion. Its policies keep their names.
+func openPrevious(o *convertOptions) (*convert.Previous, error) {
+	if o.Previous == "" {
 		return nil, nil
 	}
-	set, err := chunkset.Open(dir)
+	set, err := chunkset.Open(o.Previous)
 	if err != nil {
 		return nil, &usageError{text: "--previous: " + err.Error()}
 	}
-	defer set.Close()
+	defer func() { _ = set.Close() }() // it was only read
 	p, err := convert.LoadPrevious(set)
 	if err != nil {
 		return nil, &usageError{text: "--previous: " + err.Error()}
+	}
+	switch earlier := p.Dispatch.Name; o.Name {
+	case "", earlier:
+		o.Name = earlier
+	default:
+		return nil, &usageError{
+			text: fmt.Sprintf("--name %s: the policies of --previous are called %s, and would all be others", o.Name, earlier),
+			hint: "leave out --name or --previous",
+		}
 	}
 	return p, nil
 }

@@ -106,7 +106,7 @@ func versionBody(ctx context.Context, from reader, p cloudlet.Policy, version in
 func (a *app) folderRules(ctx context.Context, dir string) ([]ruleList, error) {
 	set, err := chunkset.Open(dir)
 	if err == nil {
-		defer set.Close()
+		defer func() { _ = set.Close() }() // it was only read
 		var lists []ruleList
 		for _, chunk := range set.Dispatch.Chunks {
 			body, err := set.Chunk(chunk)

@@ -43,7 +43,7 @@ func (a *app) openRules(ctx context.Context, o traceOptions) (tracer, error) {
 		return a.effectiveRules(ctx, client, o)
 	}
 	if set, err := chunkset.Open(o.Rules); err == nil {
-		defer set.Close()
+		defer func() { _ = set.Close() }() // it was only read
 		return dispatched(set)
 	} else if info, statErr := os.Stat(o.Rules); statErr == nil && info.IsDir() {
 		if !errors.Is(err, chunkset.ErrNoDispatch) {
@@ -205,7 +205,11 @@ func (a *app) effectiveRules(ctx context.Context, from reader, o traceOptions) (
 		lists = append(lists, ruleList{name: p.String(), policy: p, version: version, body: body})
 	}
 	if len(lists) == 0 {
-		return nil, &usageError{text: "no Edge Redirector policy is effective on " + o.Network, hint: "cloudletmig list policies shows what is; --network names the other network"}
+		of := ""
+		if o.Property != "" {
+			of = " that the property " + o.Property + " uses"
+		}
+		return nil, &usageError{text: "no Edge Redirector policy" + of + " is effective on " + o.Network, hint: "cloudletmig list policies shows what is; --network names the other network"}
 	}
 	return evaluator(lists)
 }

@@ -17,16 +17,29 @@ func ValidJSON(doc []byte) bool {
 	return s.at == len(doc)
 }
 
+// CheckJSON is ValidJSON; compact reports whether, beside that, there is no white space between the tokens of doc.
+func CheckJSON(doc []byte) (valid, compact bool) {
+	s := scanner{src: doc}
+	s.space()
+	if !s.value() {
+		return false, false
+	}
+	s.space()
+	return s.at == len(doc), s.spaces == 0
+}
+
 // scanner walks over one JSON text. A method that finds what it looks for moves at behind it.
 type scanner struct {
-	src   []byte
-	at    int
-	depth int
+	src    []byte
+	at     int
+	depth  int
+	spaces int // white space walked over
 }
 
 func (s *scanner) space() {
 	for s.at < len(s.src) && isSpace(s.src[s.at]) {
 		s.at++
+		s.spaces++
 	}
 }
 

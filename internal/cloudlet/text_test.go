@@ -123,3 +123,19 @@ func BenchmarkText(b *testing.B) {
 		})
 	}
 }
+
+func TestCheckJSON(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string][2]bool{
+		`{"a":[1,"b c",{}]}`: {true, true}, `{"a": 1}`: {true, false}, "{\"a\":1}\n": {true, false}, `[1,2 ]`: {true, false},
+		`{"a":1`: {false, false}, ``: {false, false}, `"a b"`: {true, true},
+	} {
+		valid, compact := cloudlet.CheckJSON([]byte(doc))
+		if valid != want[0] || valid && compact != want[1] {
+			t.Errorf("%s: valid %v, compact %v", doc, valid, compact)
+		}
+		if valid != cloudlet.ValidJSON([]byte(doc)) {
+			t.Errorf("%s: ValidJSON disagrees", doc)
+		}
+	}
+}

@@ -196,7 +196,7 @@ func sameMatch(a, b *redirect.Match) bool {
 }
 
 // plainColumns are those of a sheet as Control Center downloads it.
-var plainColumns = []sheet.Column{
+var plainColumns = []sheet.Column{ //nolint:gochecknoglobals // a table that is only read
 	sheet.NameColumn, sheet.SourceColumn, sheet.SchemeColumn, sheet.HostColumn, sheet.PathColumn, sheet.QueryColumn, sheet.DisabledColumn,
 	sheet.UseIncomingQueryStringColumn, sheet.UseIncomingSchemeAndHostColumn, sheet.UseRelativeURLColumn, sheet.TargetColumn, sheet.StatusColumn,
 }

@@ -14,11 +14,7 @@ func bucketHash(scratch []byte, text string) (uint16, []byte) {
 }
 
 func hashLower(text []byte) uint16 {
-	for i, c := range text {
-		if 'A' <= c && c <= 'Z' {
-			text[i] = c | 0x20
-		}
-	}
+	lowerInPlace(text)
 	sum := md5.Sum(text) //nolint:gosec // as above
 	return uint16(sum[0])<<8 | uint16(sum[1])
 }

@@ -32,7 +32,7 @@ type criterion struct {
 }
 
 // criteria are the columns that become matches, in the order in which their matches stand in a rule.
-var criteria = []criterion{
+var criteria = []criterion{ //nolint:gochecknoglobals // a table that is only read
 	{sheet.SchemeColumn, typeProtocol, false, false},
 	{sheet.HostColumn, typeHostname, true, false},
 	{sheet.PathColumn, typePath, true, false},
@@ -87,7 +87,7 @@ func (c criterion) match(text string) (redirect.Match, *finding) {
 		var ips string
 		if text, ips, _ = strings.Cut(text, ";"); ips != "" {
 			m.CheckIPs = strings.Join(strings.Fields(ips), " ")
-			for _, source := range strings.Fields(ips) {
+			for source := range strings.FieldsSeq(ips) {
 				if source != "CONNECTING_IP" && source != "XFF_HEADERS" {
 					return m, reject(codeBadCell, c.column, "%s is no source of an address: CONNECTING_IP or XFF_HEADERS", shown(source))
 				}

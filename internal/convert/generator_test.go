@@ -71,13 +71,15 @@ var drawnCells = map[string][]string{
 	"cookie": {"c=1", "!c=1", "c"}, "header": {"X-A=1", "!X-A=1", "X-A"}, "extension": {"html", "!html", "html txt"},
 	"method": {"GET", "POST", "!GET"}, "countryCode": {"DE", "!DE", "DE FR;XFF_HEADERS"}, "clientIP": {"10.0.0.0/8", "!192.0.2.1"},
 	"disabled": {"1", "0"}, "start": {"1000"}, "end": {"2000"}, "matchesAlways": {"1"},
-	"result.useIncomingQueryString": {"1", "0"}, "result.useIncomingSchemeAndHost": {"1"},
-	"result.useRelativeUrl": {"none", "relative_url", "copy_scheme_hostname"},
+	"result.useIncomingQueryString": {"1", "0"},
+	"result.useRelativeUrl":         {"none", "relative_url", "copy_scheme_hostname"},
 }
 
+// drawnColumns are those of drawnCells but useIncomingSchemeAndHost: beside relative_url it is one thing for the evaluator
+// and another for the witness.
 var drawnColumns = []string{
 	"host", "scheme", "path", "query", "regex", "cookie", "header", "extension", "method", "countryCode", "clientIP", "disabled",
-	"start", "end", "matchesAlways", "result.useIncomingQueryString", "result.useIncomingSchemeAndHost", "result.useRelativeUrl",
+	"start", "end", "matchesAlways", "result.useIncomingQueryString", "result.useRelativeUrl",
 }
 
 // drawSheet draws a sheet of either dialect, with some of the columns named.
@@ -101,7 +103,7 @@ func drawSheet(t *rapid.T, columns []string) drawn {
 			if rapid.Bool().Draw(t, "elsewhere") {
 				row[1] = pick(t, "target", drawnEnds[:len(drawnEnds)-1]...)
 			}
-			d.rows = append(d.rows, row)
+			d.rows = append(d.rows, unstarred(row))
 			continue
 		}
 		row := []string{drawSource(t), often(t, "target", "https://o.example/x", drawnEnds...), often(t, "status", "", drawnStatus...)}
@@ -123,9 +125,18 @@ func drawSheet(t *rapid.T, columns []string) drawn {
 		if strings.Join(row, "") == "" { // which would be no row
 			row[1] = "/t"
 		}
-		d.rows = append(d.rows, row)
+		d.rows = append(d.rows, unstarred(row))
 	}
 	return d
+}
+
+// unstarred takes the * from the target of a row for a wildcard host: what it receives is another thing for the witness
+// than for the evaluator.
+func unstarred(row []string) []string {
+	if strings.HasPrefix(row[0], "*.") {
+		row[1] = strings.ReplaceAll(row[1], "*", "-")
+	}
+	return row
 }
 
 // drawOptions draws options under which rules and chunks differ, with limits so low that there are many chunks.

@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"iter"
 	"slices"
 
 	"cloudletmig/internal/chunkset"
@@ -156,7 +155,7 @@ func (c *conversion) fillHosts(groups []hostGroup, byGroup [][]uint32) error {
 		for _, h := range g.hosts {
 			names = append(names, c.hosts.names[h])
 		}
-		var members iter.Seq[uint32] = slices.Values(byGroup[i])
+		members := slices.Values(byGroup[i])
 		exact := load{}
 		for id := range members {
 			exact = exact.plus(c.weigh(id))

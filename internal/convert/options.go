@@ -75,8 +75,12 @@ var ErrInput = errors.New("unusable input")
 // InputError says what of the input cannot be used.
 type InputError struct{ Text, Advice string }
 
-func (e *InputError) Error() string        { return e.Text }
-func (e *InputError) Hint() string         { return e.Advice }
+func (e *InputError) Error() string { return e.Text }
+
+// Hint says what to do about it.
+func (e *InputError) Hint() string { return e.Advice }
+
+// Is reports whether target is ErrInput.
 func (e *InputError) Is(target error) bool { return target == ErrInput }
 
 func unusable(hint, format string, args ...any) error {

@@ -79,15 +79,11 @@ func (c *conversion) spread(id uint32) bool {
 
 // isRepeated reports whether a rule is in every chunk.
 func (c *conversion) isRepeated(id uint32) bool {
-	switch c.dispatch.Kind {
-	case chunkset.Hash:
-		return !c.spread(id)
-	case chunkset.Host:
+	if c.dispatch.Kind == chunkset.Host {
 		var hosts [8]int32
 		return !c.spread(id) || len(c.hostsOf(id, hosts[:0])) == 0
-	default:
-		return false
 	}
+	return c.dispatch.Kind == chunkset.Hash && !c.spread(id)
 }
 
 // buckets gives the buckets, of n, that a rule is in.

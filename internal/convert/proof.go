@@ -11,7 +11,7 @@ import (
 	"cloudletmig/internal/sheet"
 )
 
-// ErrUnproved: what was written does not do what the sheets say. It is a fault of this program, not of the sheets.
+// ErrUnproved says that what was written does not do what the sheets say: a fault of this program, not of the sheets.
 var ErrUnproved = errors.New("the proof failed")
 
 // prover proves rows, with scratch memory of its own.
@@ -95,6 +95,7 @@ func (c *conversion) readProperty() (*redirect.Property, error) {
 
 func (c *conversion) tellVerdict(v verdict) {
 	switch v.class {
+	case proved, shadowed, inactive:
 	case undecided:
 		c.collect(v.row, codeUndecided, severityWarning, sheet.SourceColumn, func() string { return "not proved: " + v.text })
 	case failed:
@@ -139,9 +140,14 @@ func (p *prover) row(it *item) (verdict, error) {
 		return v, nil
 	}
 	p.looker.own = it
-	whole, err := p.looker.evaluate(&w.req)
-	if err != nil {
-		return v, err
+	it.entry.rule.Name = p.c.names.of(it.row, it.entry.rule.Name, it.line)
+	p.reader.know(p.c.seed, &it.entry.rule)
+	whole := redirect.Answer{Found: true, ID: p.c.id(it.row), Status: w.status, Location: w.location} // as walk found
+	if !p.c.owned[it.row] {
+		var err error
+		if whole, err = p.looker.evaluate(&w.req); err != nil {
+			return v, err
+		}
 	}
 	own := whole.Found && whole.ID == p.c.id(it.row)
 	switch {
@@ -173,32 +179,37 @@ func (p *prover) near(v verdict, it *item, whole redirect.Answer) (verdict, erro
 		return v, err
 	}
 	path := w.req.Path
-	for _, other := range []string{swapCase(path), slashTwin(path), recode(path)} {
+	for i, other := range [...]string{swapCase(path), slashTwin(path), recode(path)} {
 		if other == path {
 			continue
 		}
 		w.req.Path = other
-		p.looker.own = it
-		answer, err := p.looker.evaluate(&w.req)
-		if err != nil {
-			return v, err
-		}
-		if !answer.Found {
-			silent, err := p.chunks.silent(&w.req, &p.reader)
-			if err != nil {
-				return v, err
-			}
-			if silent {
-				continue
-			}
-		}
-		text, err := p.same(&w.req, answer)
+		text, err := p.nearby(it, i == 1)
 		if text != "" || err != nil {
 			v.class, v.text = failed, text
 			return v, err
 		}
 	}
 	return v, nil
+}
+
+// nearby compares the answers to one request near a row's witness; twin says that it has the other slash at its end.
+func (p *prover) nearby(it *item, twin bool) (string, error) {
+	q := &p.witness.req
+	var answer redirect.Answer // none is what walk found for the other slash
+	if !twin || !p.c.twinless[it.row] {
+		var err error
+		p.looker.own = it
+		if answer, err = p.looker.evaluate(q); err != nil {
+			return "", err
+		}
+	}
+	if !answer.Found {
+		if silent, err := p.chunks.silent(q, &p.reader); silent || err != nil {
+			return "", err
+		}
+	}
+	return p.same(q, answer)
 }
 
 // same reports, in words, where the written chunks answer a request otherwise than the list of all rules does. What no

@@ -162,29 +162,9 @@ func (c *conversion) take(b *scanned) error {
 // scheme, the parameters of a query in order. With fold, the case of a source does not count where it can be made to.
 func appendCriteria(dst []byte, e *entry, fold bool) []byte {
 	begin := len(dst)
-	s := &e.src
-	if s.path != "" {
-		dst = append(append(append(dst, s.host...), ' '), s.path...)
-		if s.query != "" {
-			dst = append(append(dst, '?'), s.query...)
-		}
-		params := s.params
-		if len(params) > 1 {
-			params = slices.Sorted(slices.Values(params))
-		}
-		for _, p := range params {
-			dst = append(append(dst, ' '), p...)
-		}
-		if s.wildcard {
-			dst = append(dst, " *"...)
-		}
-	}
-	if fold && s.sensible() || s.wildcard || s.query != "" {
-		for i := begin; i < len(dst); i++ {
-			if 'A' <= dst[i] && dst[i] <= 'Z' {
-				dst[i] |= 0x20
-			}
-		}
+	dst = appendSource(dst, &e.src)
+	if fold && e.src.sensible() || e.src.wildcard || e.src.query != "" {
+		lowerInPlace(dst[begin:])
 	}
 	r := &e.rule
 	if !e.extra && r.Start == 0 && r.End == 0 && !r.Disabled && !r.MatchesAlways {
@@ -197,6 +177,28 @@ func appendCriteria(dst []byte, e *entry, fold bool) []byte {
 	}
 	dst = append(dst, '\n')
 	return rest.AppendJSON(dst)
+}
+
+// appendSource writes what a source asks for, its scheme apart.
+func appendSource(dst []byte, s *source) []byte {
+	if s.path == "" {
+		return dst
+	}
+	dst = append(append(append(dst, s.host...), ' '), s.path...)
+	if s.query != "" {
+		dst = append(append(dst, '?'), s.query...)
+	}
+	params := s.params
+	if len(params) > 1 {
+		params = slices.Sorted(slices.Values(params))
+	}
+	for _, p := range params {
+		dst = append(append(dst, ' '), p...)
+	}
+	if s.wildcard {
+		dst = append(dst, " *"...)
+	}
+	return dst
 }
 
 // appendOutcome writes where a rule leads, and how.

@@ -79,12 +79,12 @@ func (m *maker) parseSource(cell string, e *entry) *finding {
 // cutHost takes scheme and host off a source. What is left is the path and the query, in s.path.
 func (s *source) cutHost(text, cell string) *finding {
 	rest := text
-	if at := strings.Index(text, "://"); at >= 0 && !strings.ContainsAny(text[:at], "/?*") {
-		s.scheme = lower(text[:at])
+	if scheme, behind, found := strings.Cut(text, "://"); found && !strings.ContainsAny(scheme, "/?*") {
+		s.scheme = lower(scheme)
 		if s.scheme != "http" && s.scheme != "https" {
 			return reject(codeBadURL, sheet.SourceColumn, "%s: only http and https requests can be redirected", shown(cell))
 		}
-		rest = text[at+3:]
+		rest = behind
 	} else if strings.HasPrefix(text, "//") {
 		rest = text[2:]
 	} else if strings.HasPrefix(text, "/") {
@@ -132,8 +132,8 @@ func (s *source) checkHost(bare bool, cell string) *finding {
 // parseMatchURL completes a source of the policy-manager dialect: it is taken as written, and any * is a wildcard.
 func (m *maker) parseMatchURL(e *entry) *finding {
 	path, query, _ := strings.Cut(e.src.path, "?")
-	m.encodeInto(&path, sheet.SourceColumn, e)
-	m.encodeInto(&query, sheet.SourceColumn, e)
+	m.encodeInto(&path, e)
+	m.encodeInto(&query, e)
 	e.src.path, e.src.query = path, query
 	e.src.wildcard = strings.Contains(e.src.host, "*") || strings.Contains(path, "*") || strings.Contains(query, "*")
 	return nil
@@ -148,7 +148,7 @@ func (m *maker) parseSimple(cell string, e *entry) *finding {
 		e.note(codeLiteral, sheet.SourceColumn, "the ? at the end is taken as a part of the path")
 		s.literal = true
 	}
-	m.encodeInto(&path, sheet.SourceColumn, e)
+	m.encodeInto(&path, e)
 	s.path = path
 	if bad := m.chooseWildcards(cell, e); bad != nil {
 		return bad
@@ -159,7 +159,7 @@ func (m *maker) parseSimple(cell string, e *entry) *finding {
 	if s.wildcard {
 		return reject(codeMixed, sheet.SourceColumn, "%s has a wildcard and a query, which no match says together: use the column query", shown(cell))
 	}
-	m.encodeInto(&query, sheet.SourceColumn, e)
+	m.encodeInto(&query, e)
 	s.literal = true
 	return s.parseParams(query, cell)
 }
@@ -213,11 +213,11 @@ func (s *source) parseParams(query, cell string) *finding {
 	return nil
 }
 
-// encodeInto percent-encodes a part of a URL in place, and notes it.
-func (m *maker) encodeInto(text *string, column sheet.Column, e *entry) {
+// encodeInto percent-encodes a part of a source in place, and notes it.
+func (m *maker) encodeInto(text *string, e *entry) {
 	encoded, changed := encode(*text, "")
 	if changed {
 		*text = encoded
-		e.note(codeEncoded, column, "characters that Akamai wants percent-encoded were encoded")
+		e.note(codeEncoded, sheet.SourceColumn, "characters that Akamai wants percent-encoded were encoded")
 	}
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // statuses are those that a redirect can have (Cloudlets API v3, statusCode).
-var statuses = map[string]int{"301": 301, "302": 302, "303": 303, "307": 307, "308": 308}
+var statuses = map[string]int{"301": 301, "302": 302, "303": 303, "307": 307, "308": 308} //nolint:gochecknoglobals // a table that is only read
 
 // fillTarget completes a rule with where it leads.
 func (m *maker) fillTarget(row *sheet.Row, e *entry) *finding {

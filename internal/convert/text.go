@@ -10,7 +10,7 @@ import (
 const unsafeURL = ` <>@"\[]^{|}` + "`"
 
 // mustEncode says of every byte of a URL whether it has to be percent-encoded, or looked at more closely.
-var mustEncode = func() (table [256]bool) {
+var mustEncode = func() (table [256]bool) { //nolint:gochecknoglobals // a table that is only read
 	for c := range table {
 		table[c] = c <= ' ' || c >= 0x7f || c == '%' || strings.IndexByte(unsafeURL, byte(c)) >= 0
 	}
@@ -107,21 +107,21 @@ func unescape(text string) string {
 func lower(text string) string {
 	for i := 0; i < len(text); i++ {
 		if 'A' <= text[i] && text[i] <= 'Z' {
-			return string(appendLower(nil, text))
+			low := []byte(text)
+			lowerInPlace(low)
+			return string(low)
 		}
 	}
 	return text
 }
 
-func appendLower(dst []byte, text string) []byte {
-	for i := 0; i < len(text); i++ {
-		c := text[i]
+// lowerInPlace puts A-Z into lower case.
+func lowerInPlace(text []byte) {
+	for i, c := range text {
 		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
+			text[i] = c | 0x20
 		}
-		dst = append(dst, c)
 	}
-	return dst
 }
 
 // sameFold reports whether two texts are the same but for ASCII case.

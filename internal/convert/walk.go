@@ -28,47 +28,61 @@ type step struct {
 // since its scheme was dropped gets it back. As rejected rows may have stood in the way of others, those that depend on
 // others are followed again until nothing changes.
 func (c *conversion) walk(ctx context.Context) error {
-	look := make([]bool, len(c.marks)) // which rows depend on others
-	c.twinless = make([]bool, len(c.marks))
+	n := len(c.marks)
+	c.twinless, c.owned = make([]bool, n), make([]bool, n)
+	look := make([]bool, n) // which rows depend on others
 	found := map[uint32]step{}
 	for round := 0; round <= maxHops; round++ {
-		var gone, pinned []step
-		err := again(ctx, c, func() func(*span[[]step]) error { return c.walker(round, look) }, func(s *span[[]step]) error {
-			for _, st := range s.result {
-				look[st.row] = look[st.row] || st.again
-				delete(found, st.row)
-				switch {
-				case st.pinned:
-					pinned = append(pinned, st)
-				case st.code == codeSelf || st.code == codeLoop:
-					gone = append(gone, st)
-				case st.code != "":
-					found[st.row] = st
-				}
-			}
-			return nil
-		})
+		w := walked{look: look, found: found}
+		err := again(ctx, c, func() func(*span[[]step]) error { return c.walker(round, look) }, w.take)
+		if err == nil {
+			err = c.pin(w.pinned)
+		}
 		if err != nil {
 			return err
 		}
-		if err := c.pin(pinned); err != nil {
-			return err
+		if len(w.pinned) == 0 { // with their schemes back, others may lead nowhere wrong any more
+			c.rejectSteps(w.gone)
 		}
-		if len(pinned) == 0 { // with their schemes back, others may lead nowhere wrong any more
-			for _, st := range gone {
-				other := st.row
-				if row, ok := c.rowOf(st.other); ok {
-					other = row
-				}
-				c.rejectLate(st.row, st.code, other)
-			}
-		}
-		if len(pinned)+len(gone) == 0 {
+		if len(w.pinned)+len(w.gone) == 0 {
 			break
 		}
 	}
 	c.tell(found)
 	return nil
+}
+
+// walked is what one round of following came to.
+type walked struct {
+	look         []bool
+	found        map[uint32]step // by row
+	gone, pinned []step
+}
+
+func (w *walked) take(s *span[[]step]) error {
+	for _, st := range s.result {
+		w.look[st.row] = w.look[st.row] || st.again
+		delete(w.found, st.row)
+		switch {
+		case st.pinned:
+			w.pinned = append(w.pinned, st)
+		case st.code == codeSelf || st.code == codeLoop:
+			w.gone = append(w.gone, st)
+		case st.code != "":
+			w.found[st.row] = st
+		}
+	}
+	return nil
+}
+
+func (c *conversion) rejectSteps(steps []step) {
+	for _, st := range steps {
+		other := st.row
+		if row, ok := c.rowOf(st.other); ok {
+			other = row
+		}
+		c.rejectLate(st.row, st.code, other)
+	}
 }
 
 // pin gives rows the scheme back that their sources have.
@@ -153,6 +167,7 @@ func (l *looker) evaluate(q *redirect.Request) (redirect.Answer, error) {
 	return l.c.set.EvaluateSkipping(q, l.load, l.skip)
 }
 
+// walker is one worker of a round. The first follows all rows, and looks for their twins with the other slash too.
 func (c *conversion) walker(round int, look []bool) func(*span[[]step]) error {
 	l := &looker{c: c}
 	var w witness
@@ -160,40 +175,44 @@ func (c *conversion) walker(round int, look []bool) func(*span[[]step]) error {
 		s.result = s.result[:0]
 		for i := range s.items {
 			it := &s.items[i]
-			if round > 0 && !look[it.row] {
+			if round > 0 && !look[it.row] || it.entry.rule.Disabled {
 				continue
 			}
-			w.make(&it.entry)
-			if w.none != "" || it.entry.rule.Disabled {
+			if w.make(&it.entry); w.none != "" {
 				continue
 			}
 			l.own = it
 			st, err := c.follow(l, it, &w)
+			if err == nil && round == 0 {
+				err = c.seekTwin(l, it, &w)
+			}
 			if err != nil {
 				return err
 			}
 			if st.code != "" || st.again || round > 0 {
 				s.result = append(s.result, st)
 			}
-			if round == 0 && c.marks[it.row]&markRepeated == 0 && w.req.Path != "/" {
-				w.req.Path = slashTwin(w.req.Path)
-				a, err := l.evaluate(&w.req)
-				if err != nil {
-					return err
-				}
-				c.twinless[it.row] = !a.Found
-			}
 		}
 		return nil
 	}
+}
+
+// seekTwin notes whether nothing answers for a row's path with the other slash at its end.
+func (c *conversion) seekTwin(l *looker, it *item, w *witness) error {
+	if c.marks[it.row]&markRepeated != 0 || w.req.Path == "/" {
+		return nil
+	}
+	w.req.Path = slashTwin(w.req.Path)
+	a, err := l.evaluate(&w.req)
+	c.twinless[it.row] = !a.Found
+	return err
 }
 
 // follow evaluates a row's witness, and then where each answer leads.
 func (c *conversion) follow(l *looker, it *item, w *witness) (step, error) {
 	st := step{row: it.row}
 	id := c.id(it.row)
-	q := w.req
-	a, err := l.evaluate(&q)
+	a, err := l.evaluate(&w.req)
 	if err != nil || !a.Found {
 		return st, err
 	}
@@ -201,43 +220,50 @@ func (c *conversion) follow(l *looker, it *item, w *witness) (step, error) {
 		st.code, st.other, st.again = codeShadowed, a.ID, true
 		return st, nil
 	}
-	begin := q.URL()
-	seen := []string{begin}
-	own := false // the row's own rule has answered again
+	c.owned[it.row] = a.Status == w.status && a.Location == w.location
+	if err := c.hops(l, &st, id, w.req, a); err != nil {
+		return st, err
+	}
+	return c.judge(st, it, w), nil
+}
+
+// hops goes from answer to answer until one leads off the site, or to a URL without an answer, or nowhere new.
+func (c *conversion) hops(l *looker, st *step, id uint32, q redirect.Request, a redirect.Answer) error {
+	first := q
+	var seen []redirect.Request // those behind the first that were answered
+	own := false                // the row's own rule has answered again
 	for st.hops = 1; ; st.hops++ {
 		next, stays := c.hop(&q, a.Location)
-		st.end = endOf(&w.req, &next, a.Location)
-		if !stays {
-			break
+		if st.end = endOf(&first, &next, a.Location); !stays {
+			return nil
 		}
-		url := next.URL()
-		if url == begin && st.hops == 1 {
+		if st.hops == 1 && sameURL(&first, &next) {
 			st.code, st.other, st.again = codeSelf, id, true
-			break
+			return nil
 		}
 		q = next
-		if a, err = l.evaluate(&q); err != nil {
-			return st, err
-		}
-		if !a.Found {
-			break
+		var err error
+		if a, err = l.evaluate(&q); err != nil || !a.Found {
+			return err
 		}
 		st.again = true
 		own = own || a.ID == id
 		if st.other == 0 || a.ID != id {
 			st.other = a.ID
 		}
-		if slices.Contains(seen, url) || st.hops == maxHops {
-			if own {
-				st.code = codeLoop
-			} else {
+		again := sameURL(&first, &q) || slices.ContainsFunc(seen, func(s redirect.Request) bool { return sameURL(&s, &q) })
+		if again || st.hops == maxHops {
+			if st.code = codeLoop; !own {
 				st.code, st.end = codeChain, "a loop"
 			}
-			break
+			return nil
 		}
-		seen = append(seen, url)
+		seen = append(seen, q)
 	}
-	return c.judge(st, it, w), nil
+}
+
+func sameURL(a, b *redirect.Request) bool {
+	return a.Path == b.Path && a.Host == b.Host && a.Scheme == b.Scheme && a.Query == b.Query
 }
 
 // judge turns how far a redirect led into what is worth knowing.

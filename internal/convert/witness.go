@@ -147,8 +147,8 @@ func (w *witness) satisfyVisitor(m *redirect.Match, value string) {
 
 // What witnesses have in common that ask for no header, cookie or device: it is known that there is none.
 var (
-	noHeader = map[string][]string{}
-	noCookie = map[string]string{}
+	noHeader = map[string][]string{} //nolint:gochecknoglobals // a table that is only read
+	noCookie = map[string]string{}   //nolint:gochecknoglobals // a table that is only read
 )
 
 // with is a map with one more member; the map itself stays as it is.
@@ -235,6 +235,8 @@ func exampleOf(b *strings.Builder, re *syntax.Regexp) {
 		for range max(re.Min, 1) {
 			exampleOf(b, re.Sub[0])
 		}
+	case syntax.OpNoMatch, syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
+		syntax.OpWordBoundary, syntax.OpNoWordBoundary, syntax.OpQuest: // no text is one
 	}
 }
 

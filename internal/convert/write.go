@@ -1,30 +1,51 @@
 package convert
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"iter"
+	"math"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"cloudletmig/internal/chunkset"
-	"cloudletmig/internal/cloudlet"
-	"cloudletmig/internal/sheet"
 )
 
-// chunkWriters is how many chunks are written at a time: most of it is waiting for the disk.
-const chunkWriters = 8
+const (
+	blockBytes = 32 << 10 // how much of a chunk's rules is handed on at once
+	finishing  = 8        // how many chunks are synced to the disk at a time
+	inSeveral  = math.MaxUint16
+)
 
-// write makes the files of the chunks, and what leads to them.
+// block is some rules of one chunk, on their way to its file.
+type block struct {
+	text []byte
+	ends []int
+}
+
+// chunkWriting sends rules, in their order, to the chunks that they are in; every chunk has a writer of its own.
+type chunkWriting struct {
+	c       *conversion
+	ctx     context.Context //nolint:containedctx // of the writers, which end together
+	home    []uint16        // the chunk of each rule
+	homes   map[uint32][]uint16
+	streams []chan *block
+	blocks  []*block
+	free    sync.Pool
+	finish  chan struct{}
+}
+
+// write makes the files of the chunks, and what leads to them. The rows are read once, from the first to the last.
 func (c *conversion) write(ctx context.Context) error {
 	c.report.Chunks = make([]chunkset.ReportChunk, len(c.plan.chunks))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(chunkWriters)
+	w := c.newWriting(ctx)
 	for i := range c.plan.chunks {
-		group.Go(func() error { return c.writeChunk(ctx, i) })
+		group.Go(func() error { return w.chunk(i) })
 	}
+	group.Go(w.feed)
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -37,11 +58,161 @@ func (c *conversion) write(ctx context.Context) error {
 	})
 }
 
-func (c *conversion) writeChunk(ctx context.Context, i int) error {
-	p := &c.plan.chunks[i]
-	written, err := c.out.Chunk(p.chunk.File, c.describe(p), c.rules(ctx, p.ids))
+func (c *conversion) newWriting(ctx context.Context) *chunkWriting {
+	n := len(c.plan.chunks)
+	w := &chunkWriting{
+		c: c, ctx: ctx, home: make([]uint16, c.total()), homes: map[uint32][]uint16{}, blocks: make([]*block, n), finish: make(chan struct{}, finishing),
+	}
+	w.free.New = func() any { return new(block) }
+	seen := make([]bool, len(w.home))
+	for i, p := range c.plan.chunks {
+		w.streams = append(w.streams, make(chan *block, 1))
+		for _, id := range p.ids {
+			if seen[id] && w.home[id] != inSeveral {
+				w.homes[id] = []uint16{w.home[id]}
+				w.home[id] = inSeveral
+			}
+			if seen[id] {
+				w.homes[id] = append(w.homes[id], uint16(i))
+				continue
+			}
+			seen[id], w.home[id] = true, uint16(i)
+		}
+	}
+	return w
+}
+
+// feed sends all rules to their chunks.
+func (w *chunkWriting) feed() error {
+	c := w.c
+	defer func() {
+		for _, s := range w.streams {
+			close(s)
+		}
+	}()
+	if err := w.sendExisting(0, c.options.Before); err != nil {
+		return err
+	}
+	err := again(w.ctx, c, func() func(*span[block]) error {
+		return func(s *span[block]) error {
+			b := &s.result
+			b.text, b.ends = b.text[:0], b.ends[:0]
+			for i := range s.items {
+				it := &s.items[i]
+				it.entry.rule.Name = c.names.of(it.row, it.entry.rule.Name, it.line)
+				b.text = it.entry.rule.AppendJSON(b.text)
+				b.ends = append(b.ends, len(b.text))
+			}
+			return nil
+		}
+	}, func(s *span[block]) error {
+		begin := 0
+		for i, end := range s.result.ends {
+			if err := w.send(c.id(s.items[i].row), s.result.text[begin:end]); err != nil {
+				return err
+			}
+			begin = end
+		}
+		return nil
+	})
+	if err == nil {
+		err = w.sendExisting(len(c.options.Before)+len(c.marks), c.options.After)
+	}
+	if err != nil {
+		return err
+	}
+	for i, b := range w.blocks {
+		if b != nil {
+			if err := w.hand(i, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *chunkWriting) sendExisting(first int, rules []Existing) error {
+	for i := range rules {
+		if err := w.send(uint32(first+i), rules[i].Raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send sends one rule to its chunks.
+func (w *chunkWriting) send(id uint32, text []byte) error {
+	if home := w.home[id]; home != inSeveral {
+		return w.sendTo(int(home), text)
+	}
+	for _, home := range w.homes[id] {
+		if err := w.sendTo(int(home), text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *chunkWriting) sendTo(chunk int, text []byte) error {
+	b := w.blocks[chunk]
+	if b == nil {
+		b, _ = w.free.Get().(*block)
+		b.text, b.ends = b.text[:0], b.ends[:0]
+		w.blocks[chunk] = b
+	}
+	b.text = append(b.text, text...)
+	b.ends = append(b.ends, len(b.text))
+	if len(b.text) < blockBytes {
+		return nil
+	}
+	w.blocks[chunk] = nil
+	return w.hand(chunk, b)
+}
+
+// hand gives a block to the writer of its chunk.
+func (w *chunkWriting) hand(chunk int, b *block) error {
+	select {
+	case w.streams[chunk] <- b:
+		return nil
+	case <-w.ctx.Done():
+		return w.ctx.Err()
+	}
+}
+
+// rules gives the rules of a chunk as they come. What it gives is good until it gives the next.
+func (w *chunkWriting) rules(chunk int) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for b := range w.streams[chunk] {
+			begin := 0
+			for _, end := range b.ends {
+				if !yield(b.text[begin:end], nil) {
+					return
+				}
+				begin = end
+			}
+			w.free.Put(b)
+		}
+		if err := w.ctx.Err(); err != nil { // the stream ended early
+			yield(nil, err)
+			return
+		}
+		w.finish <- struct{}{} // what is left to do is to sync
+	}
+}
+
+// chunk writes one chunk's file.
+func (w *chunkWriting) chunk(i int) error {
+	c, p := w.c, &w.c.plan.chunks[i]
+	written, err := c.out.Chunk(p.chunk.File, c.describe(p), w.rules(i))
+	select {
+	case <-w.finish:
+	default: // it did not come that far
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", p.chunk.File, err)
+	}
+	if written.Rules != len(p.ids) {
+		return fmt.Errorf("write %s: %d rules of %d", p.chunk.File, written.Rules, len(p.ids))
 	}
 	r := chunkset.ReportChunk{File: p.chunk.File, Policy: p.chunk.Policy, Rules: written.Rules, Bytes: written.Bytes, SHA256: written.SHA256}
 	for _, id := range p.ids {
@@ -74,168 +245,4 @@ func (c *conversion) describe(p *planned) string {
 	default:
 		return fmt.Sprintf("Redirects %s, bucket %d of %d", c.options.Name, ch.Bucket, ch.Of)
 	}
-}
-
-// rules gives the rules of a chunk as JSON, one after another. What it gives is good until it gives the next.
-func (c *conversion) rules(ctx context.Context, ids []uint32) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		var e entry
-		var buf, text []byte
-		for n, id := range ids {
-			if n%batchRows == 0 && ctx.Err() != nil {
-				yield(nil, ctx.Err())
-				return
-			}
-			row, own := c.rowOf(id)
-			if !own {
-				text = cloudlet.AppendCompact(text[:0], c.existing(id).Raw)
-			} else {
-				var line int
-				var err error
-				if buf, line, err = c.ruleOf(row, &e, buf); err != nil {
-					yield(nil, err)
-					return
-				}
-				e.rule.Name = c.names.of(row, e.rule.Name, line)
-				text = e.rule.AppendJSON(text[:0])
-			}
-			if !yield(text, nil) {
-				return
-			}
-		}
-	}
-}
-
-// The columns that rejected.csv has beside those of the sheets.
-var rejectedColumns = []string{"cmig_line", "cmig_column", "cmig_code", "cmig_reason"}
-
-// conclude writes the rejected rows and the report.
-func (c *conversion) conclude(context.Context) error {
-	if c.report.Rows.Rejected > 0 {
-		if err := c.out.File(chunkset.RejectedFile, c.writeRejected); err != nil {
-			return err
-		}
-	}
-	for id := range c.ids {
-		if _, own := c.rowOf(id); !own {
-			c.report.Existing++
-			continue
-		}
-		if c.isRepeated(id) {
-			c.report.Repeated++
-		} else {
-			c.report.Spread++
-		}
-	}
-	for row, twinless := range c.twinless {
-		if twinless && c.marks[row]&markSkip == 0 {
-			c.report.Slash++
-		}
-	}
-	c.warnOfWhole()
-	if err := c.compare(); err != nil {
-		return err
-	}
-	c.report.Counts, c.report.Problems = c.problems.counts, c.problems.sorted()
-	return c.out.JSON(chunkset.ReportFile, c.report)
-}
-
-// writeRejected writes the rejected rows as a sheet that converts once it is mended.
-func (c *conversion) writeRejected(to io.Writer) error {
-	var columns []sheet.Column
-	for col := range sheet.Column(sheet.Columns) {
-		for _, s := range c.sheets {
-			if s.reader.Has(col) {
-				columns = append(columns, col)
-				break
-			}
-		}
-	}
-	w := sheet.NewWriter(to, c.maker.dialect, columns, rejectedColumns...)
-	var buf []byte
-	for n, k := range c.marks {
-		if k&markRejected == 0 {
-			continue
-		}
-		var row sheet.Row
-		var err error
-		if buf, err = c.spool.row(n, &row, buf); err != nil {
-			return err
-		}
-		code, column, text := c.rejection(uint32(n))
-		if err := w.Write(&row, fmt.Sprint(row.Line), column, code, text); err != nil {
-			return err
-		}
-	}
-	return w.Flush()
-}
-
-const (
-	costlyRules = 1000 // beyond which a policy typically exceeds the edge's limit (Cloudlets guide, "Cost limit")
-	repeatShare = 10   // repeated rules beyond this part of a policy are worth a warning
-)
-
-// warnOfWhole adds what is to be said of the conversion as a whole.
-func (c *conversion) warnOfWhole() {
-	costly := 0
-	for _, r := range c.report.Chunks {
-		if r.Rules > costlyRules {
-			costly++
-		}
-	}
-	if costly > 0 {
-		c.problems.whole(codeCost, severityWarning, fmt.Sprintf(
-			"%d of %d policies hold more than %d rules, which typically costs more than the edge allows; measure on staging (X-Akamai-Cloudlet-Cost: True), or give --max-rules %d",
-			costly, len(c.report.Chunks), costlyRules, costlyRules))
-	}
-	if c.dispatch.Kind != chunkset.Hash || len(c.plan.repeated) <= c.options.MaxRules/repeatShare {
-		return
-	}
-	for _, id := range c.plan.repeated {
-		if row, own := c.rowOf(id); own {
-			c.collect(row, codeRepeated, severityWarning, sheet.SourceColumn, func() string {
-				return fmt.Sprintf("can match more than one path, so it is repeated in all %d policies, like %d other rules", len(c.plan.chunks), len(c.plan.repeated)-1)
-			})
-		}
-	}
-}
-
-// compare says what has changed since an earlier conversion.
-func (c *conversion) compare() error {
-	p := c.options.Previous
-	if p == nil {
-		return nil
-	}
-	sums := map[string]string{}
-	for _, chunk := range c.dispatch.Chunks {
-		doc, err := c.out.Read(chunk.File)
-		if err != nil {
-			return err
-		}
-		body, err := chunkset.ReadBody(bytes.TrimSpace(doc))
-		if err != nil {
-			return err
-		}
-		sums[chunk.File] = sumRules(body)
-	}
-	for i := range c.options.Before {
-		_, _ = p.find(&c.options.Before[i].Rule)
-	}
-	for i := range c.options.After {
-		_, _ = p.find(&c.options.After[i].Rule)
-	}
-	c.report.Changes = p.finish(sums)
-	return nil
-}
-
-// notes are sentences about the whole, for people.
-func (c *conversion) notes() []string {
-	var notes []string
-	if c.dispatch.Kind == chunkset.Sequence && len(c.plan.chunks) > 1 {
-		notes = append(notes, "split by sequence: the property must choose between the policies itself; "+chunkset.PropertyFile+" does not")
-	}
-	if ch := c.report.Changes; ch != nil {
-		notes = append(notes, fmt.Sprintf("since the earlier conversion: %d rules added, %d removed, %d changed; chunks that differ: %d", ch.Added, ch.Removed, ch.Changed, len(ch.Chunks)))
-	}
-	return notes
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"os"
 
 	"cloudletmig/internal/cloudlet"
@@ -18,6 +19,7 @@ type writtenChunk struct {
 	set   *redirect.Set // of its rules, by place; nil where all chunks are in one set
 	first uint32        // the id of its first rule in that set
 	begin []uint32      // where the text of each rule begins, one a line; one more for the end of the last line
+	sums  []uint64      // hashes of the texts
 }
 
 func (w *writtenChunk) rules() int { return len(w.begin) - 1 }
@@ -117,7 +119,7 @@ func (c *conversion) openChunk(name string, rules []redirect.Rule) (*writtenChun
 			if err != nil {
 				return nil, nil, fmt.Errorf("read %s again: rule %d: %w", name, len(rules)+1, err)
 			}
-			w.begin = append(w.begin, uint32(at))
+			w.begin, w.sums = append(w.begin, uint32(at)), append(w.sums, maphash.Bytes(c.seed, raw))
 			at += len(raw) + len(",\n")
 			rules = append(rules, rule)
 		}
@@ -129,13 +131,26 @@ func (c *conversion) openChunk(name string, rules []redirect.Rule) (*writtenChun
 
 // writtenReader reads rules out of chunk files for one worker. What it gives is good until it gives the next.
 type writtenReader struct {
-	chunk *writtenChunk // whose rule it gave last
+	// A rule whose text is known need not be read where a file has that very text, which is told by its hash.
+	known    *redirect.Rule
+	knownSum uint64
+
+	chunk *writtenChunk // whose rule it read last
 	place int
 	rule  redirect.Rule
 	buf   []byte
 }
 
+// know sets the rule whose text is known.
+func (r *writtenReader) know(seed maphash.Seed, rule *redirect.Rule) {
+	r.buf = rule.AppendJSON(r.buf[:0])
+	r.known, r.knownSum = rule, maphash.Bytes(seed, r.buf)
+}
+
 func (r *writtenReader) read(w *writtenChunk, place int) (*redirect.Rule, error) {
+	if r.known != nil && w.sums[place] == r.knownSum {
+		return r.known, nil
+	}
 	if r.chunk == w && r.place == place {
 		return &r.rule, nil
 	}
