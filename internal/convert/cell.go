@@ -59,7 +59,7 @@ func criteriaMatches(row *sheet.Row, to []redirect.Match) ([]redirect.Match, *fi
 		}
 		parts := []string{cell}
 		if c.and {
-			parts = strings.Split(cell, " & ")
+			parts = strings.Split(" "+cell+" ", " & ") // a & at either end has nothing beside it
 		}
 		for _, part := range parts {
 			m, bad := c.match(strings.TrimSpace(part))
@@ -69,7 +69,25 @@ func criteriaMatches(row *sheet.Row, to []redirect.Match) ([]redirect.Match, *fi
 			to = append(to, m)
 		}
 	}
-	return to, nil
+	return to, repeatedParameter(to)
+}
+
+// repeatedParameter refuses two conditions on one parameter of the query, which never match (Cloudlets API v2, Match
+// types that support multiple values).
+func repeatedParameter(matches []redirect.Match) *finding {
+	for i := range matches {
+		for j := range i {
+			a, b := &matches[i], &matches[j]
+			if a.Type != typeQuery || b.Type != typeQuery || a.Negate || b.Negate {
+				continue
+			}
+			name, _, _ := strings.Cut(a.Value, "=")
+			if other, _, _ := strings.Cut(b.Value, "="); sameFold(name, other) {
+				return reject(codeQueryRepeats, sheet.QueryColumn, "there are two conditions on the parameter %s, which never match: give its values in one, %s=a b", shown(name), name)
+			}
+		}
+	}
+	return nil
 }
 
 // match turns one condition of a cell into a match: marks for negation and case, then values between blanks.

@@ -20,6 +20,23 @@ func (c *conversion) conclude(context.Context) error {
 			return err
 		}
 	}
+	if err := c.compare(); err != nil {
+		return err
+	}
+	c.summarize()
+	return c.out.JSON(chunkset.ReportFile, c.report)
+}
+
+// summarize completes the report.
+func (c *conversion) summarize() {
+	if len(c.plan.chunks) > 0 {
+		c.countRules()
+		c.warnOfWhole()
+	}
+	c.report.Counts, c.report.Problems = c.problems.counts, c.problems.sorted()
+}
+
+func (c *conversion) countRules() {
 	for id := range c.ids {
 		if _, own := c.rowOf(id); !own {
 			c.report.Existing++
@@ -36,12 +53,6 @@ func (c *conversion) conclude(context.Context) error {
 			c.report.Slash++
 		}
 	}
-	c.warnOfWhole()
-	if err := c.compare(); err != nil {
-		return err
-	}
-	c.report.Counts, c.report.Problems = c.problems.counts, c.problems.sorted()
-	return c.out.JSON(chunkset.ReportFile, c.report)
 }
 
 // writeRejected writes the rejected rows as a sheet that converts once it is mended.

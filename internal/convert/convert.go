@@ -117,6 +117,7 @@ func (c *conversion) convert(ctx context.Context) error {
 			return err
 		}
 		if err := stage(ctx); err != nil {
+			c.summarize() // as far as it came
 			return err
 		}
 	}

@@ -104,7 +104,7 @@ func TestCellsThatAreRejected(t *testing.T) {
 func TestRegexLimitCountsCharacters(t *testing.T) {
 	for _, c := range []struct {
 		cell, want string
-	}{{strings.Repeat("a", 256), ""}, {strings.Repeat("é", 256), ""}, {strings.Repeat("é", 257), "bad-regex regex"}} {
+	}{{"/" + strings.Repeat("a", 255), ""}, {"/" + strings.Repeat("é", 255), ""}, {"/" + strings.Repeat("é", 256), "bad-regex regex"}} {
 		_, rejected, _ := lone(t, func(o *optionsOf) { o.NoProof = true }, "matchURL,redirectURL,regex\n,/t,"+c.cell+"\n/ok,/t,\n")
 		if rejected != c.want {
 			t.Errorf("%d bytes: %q, want %q", len(c.cell), rejected, c.want)

@@ -64,23 +64,40 @@ func (c *conversion) hostsOf(id uint32, to []int32) []int32 {
 	return to
 }
 
-// hostGroup is hosts that share a chunk, or the hash set of one.
+// hostGroup is hosts that share a chunk, or the hash set of one; or all hosts that no other group has.
 type hostGroup struct {
 	hosts  []int32
 	others bool
 	load   load
+	ids    []uint32
 }
 
 // chooseHosts lets hosts share chunks in the order in which they appear. Rules for no host in particular are in every
-// chunk, and make one more for all other hosts. What is too big for one chunk becomes a hash set of its own.
+// chunk, and make one more for all other hosts. What is too big for one chunk becomes a hash set of its own. With an
+// earlier conversion, every group stays where it was.
 func (c *conversion) chooseHosts() error {
-	var everywhere load
+	weights, everywhere, hostless := c.weighHosts()
+	groups := c.groupHosts(weights, everywhere)
+	if hostless && !slices.ContainsFunc(groups, func(g hostGroup) bool { return g.others }) {
+		groups = append(groups, hostGroup{others: true, load: everywhere})
+	}
+	c.shareOut(groups)
+	c.dispatch.Key = chunkset.PathKey
+	for i := range groups {
+		if err := c.fillHosts(&groups[i], len(groups) == 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// weighHosts gives the load of every host, and of what is for no host in particular, if anything is.
+func (c *conversion) weighHosts() (weights []load, everywhere load, hostless bool) {
 	var buf []int32
 	for id := range c.ids { // those that were taken over may name hosts of their own
 		buf = c.hostsOf(id, buf)
 	}
-	weights := make([]load, len(c.hosts.names))
-	hostless := false
+	weights = make([]load, len(c.hosts.names))
 	for id := range c.ids {
 		buf = c.hostsOf(id, buf)
 		w := c.weigh(id)
@@ -91,34 +108,7 @@ func (c *conversion) chooseHosts() error {
 			everywhere, hostless = everywhere.plus(w), true
 		}
 	}
-	groups := c.groupHosts(weights, everywhere)
-	if hostless {
-		groups = append(groups, hostGroup{others: true, load: everywhere})
-	}
-	c.dispatch.Key = chunkset.PathKey
-	groupOf := make([]int, len(c.hosts.names))
-	for i, g := range groups {
-		for _, h := range g.hosts {
-			groupOf[h] = i
-		}
-	}
-	byGroup := make([][]uint32, len(groups))
-	for id := range c.ids {
-		buf = c.hostsOf(id, buf)
-		switch {
-		case len(buf) == 0:
-			for i := range groups {
-				byGroup[i] = append(byGroup[i], id)
-			}
-		default:
-			for i, h := range buf {
-				if g := groupOf[h]; !slices.ContainsFunc(buf[:i], func(o int32) bool { return groupOf[o] == g }) {
-					byGroup[g] = append(byGroup[g], id)
-				}
-			}
-		}
-	}
-	return c.fillHosts(groups, byGroup)
+	return weights, everywhere, hostless
 }
 
 // groupHosts packs hosts into chunks, one after another; with an earlier conversion, hosts stay where they were.
@@ -130,11 +120,10 @@ func (c *conversion) groupHosts(weights []load, everywhere load) []hostGroup {
 	}
 	limit := c.filled()
 	open := -1
-	for h := range weights {
+	for h, w := range weights {
 		if placed[h] {
 			continue
 		}
-		w := weights[h]
 		switch {
 		case !everywhere.plus(w).within(limit):
 			groups = append(groups, hostGroup{hosts: []int32{int32(h)}, load: everywhere.plus(w)})
@@ -148,39 +137,63 @@ func (c *conversion) groupHosts(weights []load, everywhere load) []hostGroup {
 	return groups
 }
 
-// fillHosts makes the chunks of groups.
-func (c *conversion) fillHosts(groups []hostGroup, byGroup [][]uint32) error {
+// shareOut gives every group its rules, in order.
+func (c *conversion) shareOut(groups []hostGroup) {
+	groupOf := make([]int, len(c.hosts.names))
 	for i, g := range groups {
-		names := make([]string, 0, len(g.hosts))
 		for _, h := range g.hosts {
-			names = append(names, c.hosts.names[h])
+			groupOf[h] = i
 		}
-		members := slices.Values(byGroup[i])
-		exact := load{}
-		for id := range members {
-			exact = exact.plus(c.weigh(id))
-		}
-		limit := c.filled()
-		if c.options.Previous != nil || len(groups) == 1 {
-			limit = c.limit()
-		}
-		chunks := []planned{{chunk: chunkset.Chunk{Of: 1}, ids: byGroup[i], load: exact}}
-		if earlier := c.options.Previous.bucketsOf(names, g.others); earlier > 1 || !exact.within(limit) {
-			s := c.newSet(chunkset.PathKey, members)
-			n := earlier
-			if n <= 1 {
-				if n = s.fewest(c.filled()); n == 0 {
-					return c.noRoom(s)
-				}
-			} else if !s.fits(n, c.limit()) {
-				return c.overflow(s, n)
-			}
-			chunks = s.chunks(n)
-		}
-		for j := range chunks {
-			chunks[j].chunk.Hosts, chunks[j].chunk.OtherHosts = names, g.others
-		}
-		c.plan.chunks = append(c.plan.chunks, chunks...)
 	}
+	var buf []int32
+	for id := range c.ids {
+		buf = c.hostsOf(id, buf)
+		for i := range groups {
+			if len(buf) == 0 {
+				groups[i].ids = append(groups[i].ids, id)
+			}
+		}
+		for i, h := range buf {
+			g := groupOf[h]
+			if !slices.ContainsFunc(buf[:i], func(o int32) bool { return groupOf[o] == g }) {
+				groups[g].ids = append(groups[g].ids, id)
+			}
+		}
+	}
+}
+
+// fillHosts makes the chunks of a group. Alone, a group may fill a chunk to the brim.
+func (c *conversion) fillHosts(g *hostGroup, alone bool) error {
+	names := make([]string, 0, len(g.hosts))
+	for _, h := range g.hosts {
+		names = append(names, c.hosts.names[h])
+	}
+	exact := load{}
+	for _, id := range g.ids {
+		exact = exact.plus(c.weigh(id))
+	}
+	limit := c.filled()
+	if c.options.Previous != nil || alone {
+		limit = c.limit()
+	}
+	chunks := []planned{{chunk: chunkset.Chunk{Of: 1}, ids: g.ids, load: exact}}
+	if earlier := c.options.Previous.bucketsOf(names, g.others); earlier > 1 || !exact.within(limit) {
+		s := c.newSet(chunkset.PathKey, slices.Values(g.ids))
+		n := earlier
+		if n <= 1 {
+			n = s.fewest(c.filled())
+		}
+		if n == 0 {
+			return c.noRoom(s)
+		}
+		if !s.fits(n, c.limit()) {
+			return c.overflow(s, n)
+		}
+		chunks = s.chunks(n)
+	}
+	for j := range chunks {
+		chunks[j].chunk.Hosts, chunks[j].chunk.OtherHosts = names, g.others
+	}
+	c.plan.chunks = append(c.plan.chunks, chunks...)
 	return nil
 }

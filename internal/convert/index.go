@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"cloudletmig/internal/chunkset"
 	"cloudletmig/internal/redirect"
 	"cloudletmig/internal/sheet"
 )
@@ -122,7 +123,7 @@ func (c *conversion) index(ctx context.Context) error {
 	n := len(c.marks)
 	c.sizes = make([]uint32, n)
 	c.keys[0].hash, c.keys[1].hash = make([]uint16, n), make([]uint16, n)
-	if c.options.Split == SplitHost {
+	if p := c.options.Previous; c.options.Split == SplitHost || p != nil && p.Dispatch.Kind == chunkset.Host {
 		c.hosts = newHostTable(n)
 	}
 	c.options.Previous.begin(&c.names)

@@ -102,7 +102,7 @@ func (m *maker) makeSound(row *sheet.Row, held columns, how treatment, e *entry)
 	if bad := fillState(row, r); bad != nil {
 		return bad
 	}
-	return checkLengths(r)
+	return checkLengths(row, r)
 }
 
 // fillSource says with a match URL, or with matches, what the source asks for.
@@ -212,7 +212,7 @@ func checkCells(row *sheet.Row, held columns) *finding {
 }
 
 // checkLengths refuses what is longer than the API takes.
-func checkLengths(r *redirect.Rule) *finding {
+func checkLengths(row *sheet.Row, r *redirect.Rule) *finding {
 	for _, part := range []struct {
 		text   string
 		column sheet.Column
@@ -222,15 +222,19 @@ func checkLengths(r *redirect.Rule) *finding {
 		}
 	}
 	for _, match := range r.Matches {
+		column := columnOf(match.Type)
+		if row.Cell(column) == "" { // the source made it
+			column = sheet.SourceColumn
+		}
 		if n := characters(match.Value); n > maxText {
-			return reject(codeTooLong, columnOf(match.Type), "it has %d characters in the rule, and %d are allowed", n, maxText)
+			return reject(codeTooLong, column, "it has %d characters in the rule, and %d are allowed", n, maxText)
 		}
 		if match.Object == nil {
 			continue
 		}
 		for _, v := range match.Object.Values {
 			if n := characters(v); n > maxText {
-				return reject(codeTooLong, columnOf(match.Type), "a value has %d characters, and %d are allowed", n, maxText)
+				return reject(codeTooLong, column, "a value has %d characters, and %d are allowed", n, maxText)
 			}
 		}
 	}

@@ -81,7 +81,7 @@ func (c *conversion) spread(id uint32) bool {
 func (c *conversion) isRepeated(id uint32) bool {
 	if c.dispatch.Kind == chunkset.Host {
 		var hosts [8]int32
-		return !c.spread(id) || len(c.hostsOf(id, hosts[:0])) == 0
+		return len(c.hostsOf(id, hosts[:0])) == 0
 	}
 	return c.dispatch.Kind == chunkset.Hash && !c.spread(id)
 }

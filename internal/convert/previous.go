@@ -139,10 +139,10 @@ func (p *Previous) bucketsOf(hosts []string, others bool) int {
 func (p *Previous) groups(t *hostTable, weights []load, everywhere load, placed []bool) []hostGroup {
 	var groups []hostGroup
 	for _, chunk := range p.Dispatch.Chunks {
-		if chunk.OtherHosts || chunk.Bucket > 0 {
+		if chunk.Bucket > 0 {
 			continue
 		}
-		g := hostGroup{load: everywhere}
+		g := hostGroup{others: chunk.OtherHosts, load: everywhere}
 		for _, name := range chunk.Hosts {
 			h, ok := t.number[lower(name)]
 			if !ok {

@@ -31,9 +31,22 @@ func (c *conversion) collect(row uint32, code, severity string, column sheet.Col
 	if in == nil {
 		return
 	}
+	if column == sheet.SourceColumn {
+		column = in.subject()
+	}
 	c.problems.list = append(c.problems.list, located{int(row), chunkset.Problem{
 		Sheet: in.name, Line: line, Column: in.reader.HeaderOf(column), Code: code, Severity: severity, Message: text(),
 	}})
+}
+
+// subject is the column that says best what a sheet's rows ask for.
+func (s *input) subject() sheet.Column {
+	for _, c := range []sheet.Column{sheet.SourceColumn, sheet.PathColumn, sheet.RegexColumn, sheet.HostColumn, sheet.QueryColumn} {
+		if s.reader.Has(c) {
+			return c
+		}
+	}
+	return sheet.SourceColumn
 }
 
 // lookUp counts a problem; it gives no sheet when enough of its code are listed.
@@ -92,7 +105,7 @@ func columnWords(column string) string {
 func (c *conversion) rejection(row uint32) (code, column, text string) {
 	in := c.sheetOf(row)
 	if l, ok := c.late[row]; ok {
-		return l.code, in.reader.HeaderOf(sheet.SourceColumn), c.lateText(row, l)
+		return l.code, in.reader.HeaderOf(in.subject()), c.lateText(row, l)
 	}
 	record, err := c.spool.read(int(row), int(row)+1, nil)
 	if err != nil {

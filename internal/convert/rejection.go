@@ -40,6 +40,7 @@ const (
 	codeScheme        = "scheme-pinned"
 	codeSelf          = "self-redirect"
 	codeShadowed      = "shadowed"
+	codeTargetScheme  = "target-scheme"
 	codeTooBig        = "too-big"
 	codeTooLong       = "too-long"
 	codeUndecided     = "undecided"

@@ -157,7 +157,7 @@ func quoted(cell string) string { return `"` + strings.ReplaceAll(cell, `"`, `""
 // TestSourcesThatAreRejected: with the column, and the row behind converts.
 func TestSourcesThatAreRejected(t *testing.T) {
 	for source, code := range map[string]string{
-		"/old#part": "fragment", "old": "bad-url", "ftp://h.com/a": "bad-url", "mailto:x@h.com": "bad-url", "h.com:8080/a": "bad-host",
+		"/old#part": "fragment", "old": "bad-url", "ftp://h.com/a": "bad-url", "mailto:x@h.com": "bad-host", "mailto:x": "bad-url", "h.com:8080/a": "bad-host",
 		"https://h.com:80/a": "bad-host", "https://bücher.de/a": "bad-host", "https:///a": "bad-host", "https://h com/a": "bad-host",
 		"https://u@h.com/": "bad-host", "/old?a=1&a=2": "query-repeats", "/old?=1": "bad-url", "/a*b/*": "mixed-wildcard",
 		"*.h.com/a*b": "mixed-wildcard", "/a/*?x=1": "mixed-wildcard", "/a\tb": "control", "/a\u0085b": "control", "": "no-source",

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"unicode/utf8"
 
 	"cloudletmig/internal/redirect"
 	"cloudletmig/internal/sheet"
@@ -55,7 +56,7 @@ func (m *maker) fillURL(row *sheet.Row, e *entry) *finding {
 	switch {
 	case strings.HasPrefix(target, "//"):
 		r.RedirectURL, r.UseRelativeURL = "https:"+target, relativeNone
-		e.note(codeScheme, sheet.TargetColumn, "a target that begins with // names no scheme; https was put in front")
+		e.note(codeTargetScheme, sheet.TargetColumn, "a target that begins with // names no scheme; https was put in front")
 	case strings.HasPrefix(target, "/"), row.Regex != "" && strings.HasPrefix(target, `\`):
 		r.UseRelativeURL = m.options.Relative
 		r.UseIncomingSchemeAndHost = m.options.Relative == copySchema
@@ -121,8 +122,8 @@ const (
 func (m *maker) regexMatch(row *sheet.Row, e *entry, to []redirect.Match) ([]redirect.Match, *finding) {
 	cell := row.Regex
 	match := redirect.Match{Type: typeRegex, Operator: opEquals, Value: cell}
-	if len(cell) > maxRegex {
-		return to, reject(codeBadRegex, sheet.RegexColumn, "the expression has %d characters, and %d are allowed", len(cell), maxRegex)
+	if n := utf8.RuneCountInString(cell); n > maxRegex {
+		return to, reject(codeBadRegex, sheet.RegexColumn, "the expression has %d characters, and %d are allowed", n, maxRegex)
 	}
 	re, err := regexp.Compile(cell)
 	if err != nil {

@@ -210,8 +210,8 @@ func (c *conversion) seekTwin(l *looker, it *item, w *witness) error {
 
 // follow evaluates a row's witness, and then where each answer leads.
 func (c *conversion) follow(l *looker, it *item, w *witness) (step, error) {
-	st := step{row: it.row}
 	id := c.id(it.row)
+	st := step{row: it.row, other: id}
 	a, err := l.evaluate(&w.req)
 	if err != nil || !a.Found {
 		return st, err
@@ -231,7 +231,7 @@ func (c *conversion) follow(l *looker, it *item, w *witness) (step, error) {
 func (c *conversion) hops(l *looker, st *step, id uint32, q redirect.Request, a redirect.Answer) error {
 	first := q
 	var seen []redirect.Request // those behind the first that were answered
-	own := false                // the row's own rule has answered again
+	own, others := false, false // the row's own rule, or others, have answered
 	for st.hops = 1; ; st.hops++ {
 		next, stays := c.hop(&q, a.Location)
 		if st.end = endOf(&first, &next, a.Location); !stays {
@@ -247,9 +247,10 @@ func (c *conversion) hops(l *looker, st *step, id uint32, q redirect.Request, a 
 			return err
 		}
 		st.again = true
-		own = own || a.ID == id
-		if st.other == 0 || a.ID != id {
-			st.other = a.ID
+		if a.ID == id {
+			own = true
+		} else if !others {
+			st.other, others = a.ID, true
 		}
 		again := sameURL(&first, &q) || slices.ContainsFunc(seen, func(s redirect.Request) bool { return sameURL(&s, &q) })
 		if again || st.hops == maxHops {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ type witness struct {
 // make fills the witness of a row.
 func (w *witness) make(e *entry) {
 	r := &e.rule
-	*w = witness{status: r.StatusCode, shaky: e.extra && e.src.path != ""}
+	*w = witness{status: r.StatusCode, shaky: e.extra && (e.src.path != "" || contradictory(e.asked))}
 	w.req = redirect.Request{
 		Scheme: "https", Host: anyHost, Path: anyPath, Method: "GET",
 		Header: noHeader, Cookie: noCookie, Device: noCookie,
@@ -265,10 +266,8 @@ func (w *witness) expect(e *entry) string {
 			break
 		}
 	}
-	if e.src.wildcard && strings.Contains(e.src.path+e.src.query, "*") {
+	if strings.Contains(target, "*") && (e.src.wildcard || hasTail(e.asked)) {
 		target = strings.Replace(target, "*", anyText, 1)
-	} else if strings.Contains(target, "*") {
-		w.shaky = w.shaky || e.extra
 	}
 	if r.UseRelativeURL == copySchema || r.UseIncomingSchemeAndHost {
 		if _, rest, ok := strings.Cut(target, "://"); ok {
@@ -289,6 +288,26 @@ func (w *witness) expect(e *entry) string {
 		}
 	}
 	return target
+}
+
+// hasTail reports whether a path criterion has a * of which the target can receive what it matched.
+func hasTail(asked []redirect.Match) bool {
+	return slices.ContainsFunc(asked, func(m redirect.Match) bool {
+		first, _, _ := strings.Cut(m.Value, " ")
+		return m.Type == typePath && m.Operator == opContains && !m.Negate && strings.Contains(first, "*")
+	})
+}
+
+// contradictory reports whether two criteria are of one kind, so that no request may meet both.
+func contradictory(asked []redirect.Match) bool {
+	for i := range asked {
+		for j := range i {
+			if asked[i].Type == asked[j].Type {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // substitute puts what the groups of an expression matched into a target.
