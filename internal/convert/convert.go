@@ -55,6 +55,7 @@ type conversion struct {
 
 	dispatch chunkset.Dispatch
 	plan     plan
+	placed   *placed
 	report   chunkset.Report
 	problems problems
 }

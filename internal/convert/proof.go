@@ -20,7 +20,6 @@ type prover struct {
 	looker   looker
 	property *redirect.Property
 	chunks   *writtenSet
-	reader   writtenReader
 	witness  witness
 }
 
@@ -53,7 +52,6 @@ func (c *conversion) prove(ctx context.Context) (err error) {
 		return err
 	}
 	chunks, err := c.openChunks(ctx)
-	defer chunks.close()
 	if err != nil {
 		return err
 	}
@@ -140,8 +138,6 @@ func (p *prover) row(it *item) (verdict, error) {
 		return v, nil
 	}
 	p.looker.own = it
-	it.entry.rule.Name = p.c.names.of(it.row, it.entry.rule.Name, it.line)
-	p.reader.know(p.c.seed, &it.entry.rule)
 	whole := redirect.Answer{Found: true, ID: p.c.id(it.row), Status: w.status, Location: w.location} // as walk found
 	if !p.c.owned[it.row] {
 		var err error
@@ -204,10 +200,8 @@ func (p *prover) nearby(it *item, twin bool) (string, error) {
 			return "", err
 		}
 	}
-	if !answer.Found {
-		if silent, err := p.chunks.silent(q, &p.reader); silent || err != nil {
-			return "", err
-		}
+	if p.chunks.silent(answer) {
+		return "", nil
 	}
 	return p.same(q, answer)
 }
@@ -232,7 +226,7 @@ func (p *prover) same(q *redirect.Request, whole redirect.Answer) (string, error
 				return fmt.Sprintf("%s is sent to policy %s, which is not there", q.URL(), chosen.Rule), nil
 			}
 			policy = chosen.Rule
-			if answer, err = p.chunks.evaluate(at, q, &p.reader); err != nil {
+			if answer, err = p.chunks.evaluate(at, q, &p.looker); err != nil {
 				return "", err
 			}
 		}
@@ -260,7 +254,7 @@ func (p *prover) inOwnChunk(v verdict, it *item, whole redirect.Answer) (verdict
 		if row < chunk.Rows[0] || row > chunk.Rows[1] {
 			continue
 		}
-		answer, err := p.chunks.evaluate(i, &p.witness.req, &p.reader)
+		answer, err := p.chunks.evaluate(i, &p.witness.req, &p.looker)
 		if err != nil {
 			return v, err
 		}

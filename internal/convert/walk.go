@@ -204,7 +204,7 @@ func (c *conversion) seekTwin(l *looker, it *item, w *witness) error {
 	}
 	w.req.Path = slashTwin(w.req.Path)
 	a, err := l.evaluate(&w.req)
-	c.twinless[it.row] = !a.Found
+	c.twinless[it.row] = !a.Found && len(a.Unsure) == 0
 	return err
 }
 

@@ -3,9 +3,9 @@ package convert
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"iter"
-	"math"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -16,7 +16,6 @@ import (
 const (
 	blockBytes = 32 << 10 // how much of a chunk's rules is handed on at once
 	finishing  = 8        // how many chunks are synced to the disk at a time
-	inSeveral  = math.MaxUint16
 )
 
 // block is some rules of one chunk, on their way to its file.
@@ -29,8 +28,6 @@ type block struct {
 type chunkWriting struct {
 	c       *conversion
 	ctx     context.Context //nolint:containedctx // of the writers, which end together
-	home    []uint16        // the chunk of each rule
-	homes   map[uint32][]uint16
 	streams []chan *block
 	blocks  []*block
 	free    sync.Pool
@@ -60,24 +57,11 @@ func (c *conversion) write(ctx context.Context) error {
 
 func (c *conversion) newWriting(ctx context.Context) *chunkWriting {
 	n := len(c.plan.chunks)
-	w := &chunkWriting{
-		c: c, ctx: ctx, home: make([]uint16, c.total()), homes: map[uint32][]uint16{}, blocks: make([]*block, n), finish: make(chan struct{}, finishing),
-	}
+	c.placed = newPlaced(c.total(), c.plan.chunks)
+	w := &chunkWriting{c: c, ctx: ctx, blocks: make([]*block, n), finish: make(chan struct{}, finishing)}
 	w.free.New = func() any { return new(block) }
-	seen := make([]bool, len(w.home))
-	for i, p := range c.plan.chunks {
+	for range n {
 		w.streams = append(w.streams, make(chan *block, 1))
-		for _, id := range p.ids {
-			if seen[id] && w.home[id] != inSeveral {
-				w.homes[id] = []uint16{w.home[id]}
-				w.home[id] = inSeveral
-			}
-			if seen[id] {
-				w.homes[id] = append(w.homes[id], uint16(i))
-				continue
-			}
-			seen[id], w.home[id] = true, uint16(i)
-		}
 	}
 	return w
 }
@@ -100,8 +84,10 @@ func (w *chunkWriting) feed() error {
 			for i := range s.items {
 				it := &s.items[i]
 				it.entry.rule.Name = c.names.of(it.row, it.entry.rule.Name, it.line)
+				begin := len(b.text)
 				b.text = it.entry.rule.AppendJSON(b.text)
 				b.ends = append(b.ends, len(b.text))
+				c.placed.sums[c.id(it.row)] = maphash.Bytes(c.seed, b.text[begin:])
 			}
 			return nil
 		}
@@ -133,7 +119,9 @@ func (w *chunkWriting) feed() error {
 
 func (w *chunkWriting) sendExisting(first int, rules []Existing) error {
 	for i := range rules {
-		if err := w.send(uint32(first+i), rules[i].Raw); err != nil {
+		id := uint32(first + i)
+		w.c.placed.sums[id] = maphash.Bytes(w.c.seed, rules[i].Raw)
+		if err := w.send(id, rules[i].Raw); err != nil {
 			return err
 		}
 	}
@@ -142,10 +130,10 @@ func (w *chunkWriting) sendExisting(first int, rules []Existing) error {
 
 // send sends one rule to its chunks.
 func (w *chunkWriting) send(id uint32, text []byte) error {
-	if home := w.home[id]; home != inSeveral {
+	if home := w.c.placed.home[id]; home != inSeveral {
 		return w.sendTo(int(home), text)
 	}
-	for _, home := range w.homes[id] {
+	for _, home := range w.c.placed.homes[id] {
 		if err := w.sendTo(int(home), text); err != nil {
 			return err
 		}

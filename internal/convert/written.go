@@ -6,190 +6,156 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"os"
+	"slices"
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/redirect"
 )
 
-// writtenChunk is a chunk as its file has it. The texts of its rules stay on disk.
-type writtenChunk struct {
-	name  string
-	file  *os.File
-	set   *redirect.Set // of its rules, by place; nil where all chunks are in one set
-	first uint32        // the id of its first rule in that set
-	begin []uint32      // where the text of each rule begins, one a line; one more for the end of the last line
-	sums  []uint64      // hashes of the texts
+// placed says which chunks every rule was sent to, and what its text was.
+type placed struct {
+	home  []uint16            // of each rule, by id: its chunk, or one of the two below
+	homes map[uint32][]uint16 // of rules that are in several
+	sums  []uint64            // hashes of the texts
 }
 
-func (w *writtenChunk) rules() int { return len(w.begin) - 1 }
+const (
+	nowhere   = 1<<16 - 1
+	inSeveral = 1<<16 - 2
+)
 
-// writtenSet is all chunks as their files have them. Where no rule is in every chunk, one set holds them all, in which
-// each chunk is a range of ids: then one look says that no chunk at all has an answer.
-type writtenSet struct {
-	chunks []*writtenChunk
-	of     map[string]int // by policy
-	all    *redirect.Set  // nil where each chunk has its own
-}
-
-func (s *writtenSet) close() {
-	for _, w := range s.chunks {
-		if w != nil && w.file != nil {
-			_ = w.file.Close() // it was only read
+func newPlaced(total int, chunks []planned) *placed {
+	p := &placed{home: make([]uint16, total), homes: map[uint32][]uint16{}, sums: make([]uint64, total)}
+	for id := range p.home {
+		p.home[id] = nowhere
+	}
+	for i := range chunks {
+		for _, id := range chunks[i].ids {
+			switch p.home[id] {
+			case nowhere:
+				p.home[id] = uint16(i)
+			case inSeveral:
+				p.homes[id] = append(p.homes[id], uint16(i))
+			default:
+				p.homes[id] = []uint16{p.home[id], uint16(i)}
+				p.home[id] = inSeveral
+			}
 		}
 	}
+	return p
 }
 
-// opened is a chunk on its way in: the rules are dropped once they are in a set.
-type opened struct {
-	at    int
-	chunk *writtenChunk
-	rules []redirect.Rule
+// in reports whether a rule was sent to a chunk.
+func (p *placed) in(id uint32, chunk int) bool {
+	home := p.home[id]
+	return int(home) == chunk || home == inSeveral && slices.Contains(p.homes[id], uint16(chunk))
+}
+
+// writtenSet is all chunks as their files have them. A file that holds, text for text and in order, the rules that were
+// sent to it is asked by way of the list of all rules, the others skipped; of any other file the rules are read.
+type writtenSet struct {
+	c     *conversion
+	other []*redirect.List // by chunk; nil where the file is what was sent
+	exact bool             // all files are
+	of    map[string]int   // the chunk of a policy
 }
 
 // openChunks reads the chunks' files.
 func (c *conversion) openChunks(ctx context.Context) (*writtenSet, error) {
-	s := &writtenSet{chunks: make([]*writtenChunk, len(c.dispatch.Chunks)), of: map[string]int{}}
-	if len(c.plan.repeated) == 0 {
-		s.all = redirect.NewSet()
+	type opened struct {
+		at   int
+		list *redirect.List
 	}
-	next, first := 0, uint32(0)
+	s := &writtenSet{c: c, other: make([]*redirect.List, len(c.dispatch.Chunks)), of: map[string]int{}, exact: true}
+	next := 0
 	err := pipe[opened]{
 		Workers: c.options.Workers,
 		Fill: func(o *opened) (bool, error) {
 			o.at = next
 			next++
-			return o.at < len(s.chunks), nil
+			return o.at < len(s.other), nil
 		},
 		Worker: func() func(*opened) error {
 			return func(o *opened) (err error) {
-				o.chunk, o.rules, err = c.openChunk(c.dispatch.Chunks[o.at].File, o.rules[:0])
-				if err == nil && s.all == nil {
-					o.chunk.set = redirect.NewSet()
-					err = o.chunk.addTo(o.chunk.set, o.rules)
-				}
+				o.list, err = c.openChunk(o.at)
 				return err
 			}
 		},
 		Merge: func(o *opened) error {
-			s.chunks[o.at] = o.chunk
+			s.other[o.at] = o.list
+			s.exact = s.exact && o.list == nil
 			s.of[c.dispatch.Chunks[o.at].Policy] = o.at
-			if s.all == nil {
-				return nil
-			}
-			o.chunk.first = first
-			first += uint32(len(o.rules))
-			return o.chunk.addTo(s.all, o.rules)
+			return nil
 		},
 	}.run(ctx)
 	return s, err
 }
 
-func (w *writtenChunk) addTo(set *redirect.Set, rules []redirect.Rule) error {
-	for i := range rules {
-		if err := set.Add(w.first+uint32(i), &rules[i]); err != nil {
-			return fmt.Errorf("read %s again: rule %d: %w", w.name, i+1, err)
-		}
-	}
-	return nil
-}
-
-var errFile = errors.New("the file is not what was written")
-
-// openChunk reads a chunk's file, and gives its rules beside, in memory that is handed in.
-func (c *conversion) openChunk(name string, rules []redirect.Rule) (*writtenChunk, []redirect.Rule, error) {
+// openChunk reads the file of a chunk. It gives no list where the file is what was sent.
+func (c *conversion) openChunk(at int) (*redirect.List, error) {
+	name := c.dispatch.Chunks[at].File
 	doc, err := c.out.Read(name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	if c.isSent(doc, c.plan.chunks[at].ids) {
+		return nil, nil
 	}
 	if !cloudlet.ValidJSON(doc) {
-		return nil, nil, fmt.Errorf("read %s again: %w", name, errFile)
+		return nil, fmt.Errorf("read %s again: %w", name, errFile)
 	}
-	w := &writtenChunk{name: name}
-	at := bytes.IndexByte(doc, '\n') + 1
+	var rules []redirect.Rule
 	for member, value := range cloudlet.Members(doc) {
 		if member != "matchRules" {
 			continue
 		}
 		for raw := range cloudlet.Elements(value) {
 			rule, err := redirect.ParseValid(raw)
-			if err == nil && !bytes.HasPrefix(doc[at:], raw) {
-				err = errFile
-			}
 			if err != nil {
-				return nil, nil, fmt.Errorf("read %s again: rule %d: %w", name, len(rules)+1, err)
+				return nil, fmt.Errorf("read %s again: rule %d: %w", name, len(rules)+1, err)
 			}
-			w.begin, w.sums = append(w.begin, uint32(at)), append(w.sums, maphash.Bytes(c.seed, raw))
-			at += len(raw) + len(",\n")
 			rules = append(rules, rule)
 		}
 	}
-	w.begin = append(w.begin, uint32(at))
-	w.file, err = c.out.Open(name)
-	return w, rules, err
+	return redirect.NewList(rules)
 }
 
-// writtenReader reads rules out of chunk files for one worker. What it gives is good until it gives the next.
-type writtenReader struct {
-	// A rule whose text is known need not be read where a file has that very text, which is told by its hash.
-	known    *redirect.Rule
-	knownSum uint64
+var errFile = errors.New("the file is not what was written")
 
-	chunk *writtenChunk // whose rule it read last
-	place int
-	rule  redirect.Rule
-	buf   []byte
-}
-
-// know sets the rule whose text is known.
-func (r *writtenReader) know(seed maphash.Seed, rule *redirect.Rule) {
-	r.buf = rule.AppendJSON(r.buf[:0])
-	r.known, r.knownSum = rule, maphash.Bytes(seed, r.buf)
-}
-
-func (r *writtenReader) read(w *writtenChunk, place int) (*redirect.Rule, error) {
-	if r.known != nil && w.sums[place] == r.knownSum {
-		return r.known, nil
+// isSent reports whether a chunk's file holds, one a line, the rules with these ids, and nothing else.
+func (c *conversion) isSent(doc []byte, ids []uint32) bool {
+	head, rest, _ := bytes.Cut(doc, []byte("\n"))
+	if len(ids) == 0 {
+		return len(rest) == 0 && cloudlet.ValidJSON(head)
 	}
-	if r.chunk == w && r.place == place {
-		return &r.rule, nil
+	if !bytes.HasSuffix(head, []byte(`"matchRules":[`)) || !cloudlet.ValidJSON(append(bytes.Clone(head), "]}"...)) {
+		return false
 	}
-	n := int(w.begin[place+1]-w.begin[place]) - len(",\n")
-	if cap(r.buf) < n {
-		r.buf = make([]byte, 2*n)
+	for i, id := range ids {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte("\n"))
+		if i < len(ids)-1 {
+			var more bool
+			if line, more = bytes.CutSuffix(line, []byte(",")); !more {
+				return false
+			}
+		}
+		if maphash.Bytes(c.seed, line) != c.placed.sums[id] {
+			return false
+		}
 	}
-	r.buf = r.buf[:n]
-	if _, err := w.file.ReadAt(r.buf, int64(w.begin[place])); err != nil {
-		return nil, fmt.Errorf("read %s again: %w", w.name, err)
-	}
-	rule, err := redirect.ParseValid(r.buf)
-	r.chunk, r.place, r.rule = w, place, rule
-	return &r.rule, err
+	return string(rest) == "]}\n"
 }
 
 // evaluate asks one chunk.
-func (s *writtenSet) evaluate(at int, q *redirect.Request, r *writtenReader) (redirect.Answer, error) {
-	w := s.chunks[at]
-	load := func(id uint32) (*redirect.Rule, error) { return r.read(w, int(id-w.first)) }
-	if s.all == nil {
-		return w.set.Evaluate(q, load)
+func (s *writtenSet) evaluate(at int, q *redirect.Request, l *looker) (redirect.Answer, error) {
+	if list := s.other[at]; list != nil {
+		return list.Evaluate(q)
 	}
-	behind := w.first + uint32(w.rules())
-	return s.all.EvaluateSkipping(q, load, func(id uint32) bool { return id < w.first || id >= behind })
+	return s.c.set.EvaluateSkipping(q, l.load, func(id uint32) bool { return !s.c.placed.in(id, at) })
 }
 
-// silent reports whether no chunk at all answers a request. It is false also where that is not easily told.
-func (s *writtenSet) silent(q *redirect.Request, r *writtenReader) (bool, error) {
-	if s.all == nil {
-		return false, nil
-	}
-	answer, err := s.all.Evaluate(q, func(id uint32) (*redirect.Rule, error) {
-		for _, w := range s.chunks {
-			if id < w.first+uint32(w.rules()) {
-				return r.read(w, int(id-w.first))
-			}
-		}
-		return nil, errFile
-	})
-	return !answer.Found && len(answer.Unsure) == 0, err
+// silent reports whether no chunk at all has an answer to a request to which the list of all rules has none.
+func (s *writtenSet) silent(whole redirect.Answer) bool {
+	return s.exact && !whole.Found && len(whole.Unsure) == 0
 }
