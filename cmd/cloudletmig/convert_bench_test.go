@@ -69,7 +69,7 @@ func convertFloor(sheet, dir string) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	rows := csv.NewReader(bufio.NewReaderSize(in, 64<<10))
 	if _, err := rows.Read(); err != nil {
 		return usage{}, err

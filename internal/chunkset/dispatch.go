@@ -202,10 +202,8 @@ func (d Dispatch) checkHosts() error {
 			return fmt.Errorf("chunk %s has a host without a name", c.File)
 		}
 		for _, host := range c.forHosts() {
-			for _, other := range sets[host] {
-				if other.Of != c.Of || other.Bucket == c.Bucket {
-					return fmt.Errorf("chunk %s: %s has another chunk for the same requests", c.File, hostWords(host))
-				}
+			if slices.ContainsFunc(sets[host], func(o Chunk) bool { return o.Of != c.Of || o.Bucket == c.Bucket }) {
+				return fmt.Errorf("chunk %s: %s has another chunk for the same requests", c.File, hostWords(host))
 			}
 			sets[host] = append(sets[host], c)
 		}

@@ -94,9 +94,9 @@ func TestLinkOutside(t *testing.T) {
 func TestReadBody(t *testing.T) {
 	for doc, want := range map[string]string{
 		`{"matchRules":[]}`: `{"description":"","matchRules":[]}`,
-		`{"version":3,"matchRules":null,"description":null}`:                            `{"description":"","matchRules":[]}`,
-		` { "matchRules" : [ {"a": 1.0e2} , {"matchRules":1} ], "description":"x<" } `:  `{"description":"x<","matchRules":[{"a":1.0e2},{"matchRules":1}]}`,
-		`{"matchRules":[{"a":"é\u003c"}],"x":{"matchRules":2},"MATCHRULES":1,"x":[{}]}`: `{"description":"","matchRules":[{"a":"é\u003c"}]}`,
+		`{"version":3,"matchRules":null,"description":null}`:                                       `{"description":"","matchRules":[]}`,
+		"\n{ \"matchRules\" : [ {\"a\": 1.0e2} , {\"matchRules\":1} ], \"description\":\"x<\" }\n": `{"description":"x<","matchRules":[{"a":1.0e2},{"matchRules":1}]}`,
+		`{"matchRules":[{"a":"é\u003c"}],"x":{"matchRules":2},"MATCHRULES":1,"x":[{}]}`:            `{"description":"","matchRules":[{"a":"é\u003c"}]}`,
 		``:                                   "!not JSON",
 		`{"matchRules":[]`:                   "!not JSON",
 		`{"matchRules":[]}{}`:                "!not JSON",

@@ -28,47 +28,55 @@ type member struct {
 // settle decides what becomes of rows that ask for the same, but for case and scheme: which are dropped, which are
 // rejected, and where case or scheme is what tells them apart.
 func (c *conversion) settle(context.Context) error {
-	var e entry
-	var buf []byte
-	var row sheet.Row
+	var r rowReader
 	for _, first := range slices.Sorted(maps.Keys(c.alike)) {
-		groups := map[string][]member{} // by the scheme that counts in any case
-		seen := map[string]uint32{}     // exact repeats need no second look
-		rows := c.alike[first]
-		if c.options.Duplicates == DuplicatesLast {
-			slices.Reverse(rows)
-		}
-		for _, n := range rows {
-			var err error
-			if buf, err = c.spool.row(int(n), &row, buf); err != nil {
+		var group []member
+		seen := map[string]uint32{} // exact repeats need no second look
+		for _, n := range c.alike[first] {
+			m, err := c.member(n, &r)
+			if err != nil {
 				return err
 			}
-			if bad := c.maker.make(&row, asWritten, &e); bad != nil {
-				return errRecord
-			}
-			m := member{row: n, sensible: e.src.sensible(), own: c.maker.forOwnTarget(&e)}
-			m.criteria = appendCriteria(nil, &e, false)
-			m.outcome = appendOutcome(nil, &e.rule)
-			counts := e.src.scheme
-			if c.maker.dialect == sheet.Simple && c.options.Scheme == SchemeDrop {
-				m.scheme, counts = counts, ""
-			}
-			key := counts + m.scheme + string(m.criteria) + "\n" + string(m.outcome)
+			key := m.scheme + string(m.criteria) + "\n" + string(m.outcome)
 			if earlier, again := seen[key]; again {
 				c.drop(n, earlier)
 				continue
 			}
 			seen[key] = n
-			groups[counts] = append(groups[counts], m)
+			group = append(group, m)
 		}
-		for _, counts := range slices.Sorted(maps.Keys(groups)) {
-			if err := c.settleGroup(groups[counts]); err != nil {
-				return err
-			}
+		if err := c.settleGroup(group); err != nil {
+			return err
 		}
 	}
 	c.first, c.alike = nil, nil
 	return nil
+}
+
+// rowReader is scratch memory for reading rows again.
+type rowReader struct {
+	entry entry
+	row   sheet.Row
+	buf   []byte
+}
+
+// member reads a row as a member of a group.
+func (c *conversion) member(n uint32, r *rowReader) (member, error) {
+	var err error
+	if r.buf, err = c.spool.row(int(n), &r.row, r.buf); err != nil {
+		return member{}, err
+	}
+	if bad := c.maker.make(&r.row, asWritten, &r.entry); bad != nil {
+		return member{}, errRecord
+	}
+	e := &r.entry
+	m := member{row: n, sensible: e.src.sensible(), criteria: appendCriteria(nil, e, false), outcome: appendOutcome(nil, &e.rule)}
+	if c.maker.dialect == sheet.Simple && c.options.Scheme == SchemeDrop {
+		m.scheme = e.src.scheme
+	} else {
+		m.criteria = append(append(m.criteria, ' '), e.src.scheme...)
+	}
+	return m, nil
 }
 
 // settleGroup settles rows of which no two are the same in everything.

@@ -73,6 +73,23 @@ func TestAPathWithMoreRulesThanAPolicyIsRefusedByName(t *testing.T) {
 	}
 }
 
+// TestAPathThatDoesNotFitIsNamed, also where a policy would just hold it, and where its hashes are several.
+func TestAPathThatDoesNotFitIsNamed(t *testing.T) {
+	for _, path := range []string{"/p", "/p+q", "/p%2525"} {
+		var b strings.Builder
+		b.WriteString("source,target\n/w/*,https://o.example/w\n")
+		for i := range 45 {
+			fmt.Fprintf(&b, "%s?id=%d,https://o.example/%d\n/l%d,/t\n", path, i, i, i)
+		}
+		text := refused(t, func(o *convert.Options) { o.MaxRules = 50 }, b.String())
+		for _, want := range []string{"45 rules share the path", path + `"`, "room for 39", "1 repeated"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q lacks %q", text, want)
+			}
+		}
+	}
+}
+
 // TestTooManyRepeatedRulesAreRefusedByNumbers: spread, repeated and room.
 func TestTooManyRepeatedRulesAreRefusedByNumbers(t *testing.T) {
 	var b strings.Builder

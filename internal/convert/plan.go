@@ -280,26 +280,37 @@ func (c *conversion) overflow(s *hashSet, n int) error {
 
 // noRoom says why no number of buckets will do: a path with too many rows of its own, or too many repeated rules.
 func (c *conversion) noRoom(s *hashSet) error {
-	if path, rows := c.crowded(s); rows > 0 {
+	limit := c.filled()
+	room := max(limit.rules-s.repeated.rules, 0)
+	if path, own := c.crowded(s); own.rules > c.options.MaxRules {
 		return unusable("shorten the list for this path, or split the sheet by hand with --split sequence",
-			"%d rules share the path %s, and a policy holds %d: no hash of the path can tell them apart", rows, shown(path), c.options.MaxRules)
+			"%d rules share the path %s, and a policy holds %d: no hash of the path can tell them apart", own.rules, shown(path), c.options.MaxRules)
+	} else if own.rules > 0 {
+		return unusable("shorten the list for this path, raise --fill, or split the sheet by hand with --split sequence",
+			"%d rules share the path %s, and a policy has room for %d beside %d repeated ones (%d bytes of %d): no hash of the path can tell them apart",
+			own.rules, shown(path), room, s.repeated.rules, own.bytes, max(limit.bytes-s.repeated.bytes, 0))
 	}
-	room := c.filled().rules - s.repeated.rules
 	return unusable("make fewer rules with wildcards or regular expressions, or raise --fill",
 		"no number of buckets up to %d will do: %d rules to spread, %d repeated in every policy, room for %d beside them (%d bytes repeated of %d)",
-		min(maxBuckets, 4*max(1, s.least(c.filled()))), s.spread, s.repeated.rules, max(room, 0), s.repeated.bytes, c.filled().bytes)
+		min(maxBuckets, 4*max(1, s.least(limit))), s.spread, s.repeated.rules, room, s.repeated.bytes, limit.bytes)
 }
 
-// crowded finds the path whose rules alone are more than a policy holds beside those that are repeated.
-func (c *conversion) crowded(s *hashSet) (path string, rows int) {
+// crowded finds the path whose rules do not fit into a policy, and that more than the repeated rules is why.
+func (c *conversion) crowded(s *hashSet) (path string, own load) {
+	limit := c.filled()
+	crowds := func(l load) bool {
+		heavier := l.rules > s.repeated.rules || l.bytes > s.repeated.bytes
+		return !s.repeated.plus(l).within(limit) && (heavier || !l.within(limit))
+	}
+	loads := s.loads(hashes, nil) // by hash
 	most := 0
-	for h := range s.single {
-		if s.single[h].rules > s.single[most].rules {
+	for h := range loads {
+		if loads[h].rules > loads[most].rules || loads[h].rules == loads[most].rules && loads[h].bytes > loads[most].bytes {
 			most = h
 		}
 	}
-	if s.repeated.plus(s.single[most]).within(c.limit()) {
-		return "", 0
+	if loads[most].within(limit) {
+		return "", load{}
 	}
 	counts := map[string]load{}
 	l := looker{c: c}
@@ -318,11 +329,11 @@ func (c *conversion) crowded(s *hashSet) (path string, rows int) {
 		}
 	}
 	for p, n := range counts {
-		if !s.repeated.plus(n).within(c.limit()) && (n.rules > rows || n.rules == rows && p < path) {
-			path, rows = p, n.rules
+		if crowds(n) && (n.rules > own.rules || n.rules == own.rules && p < path) {
+			path, own = p, n
 		}
 	}
-	return path, rows
+	return path, own
 }
 
 // chooseSequence cuts the list of rules where a policy is full.

@@ -101,11 +101,11 @@ func (c *conversion) remake(n uint32, record string, e *entry) (int, error) {
 }
 
 // ruleOf makes the rule of a row, whichever it is. Safe for concurrent use, with a buffer of one's own.
-func (c *conversion) ruleOf(n uint32, e *entry, buf []byte) ([]byte, int, error) {
+func (c *conversion) ruleOf(n uint32, e *entry, buf []byte) ([]byte, error) {
 	buf, err := c.spool.read(int(n), int(n)+1, buf)
 	if err != nil {
-		return buf, 0, err
+		return buf, err
 	}
-	line, err := c.remake(n, string(buf), e)
-	return buf, line, err
+	_, err = c.remake(n, string(buf), e)
+	return buf, err
 }

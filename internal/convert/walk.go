@@ -92,7 +92,7 @@ func (c *conversion) pin(rows []step) error {
 	var err error
 	for _, st := range rows {
 		c.marks[st.row] |= markScheme
-		if buf, _, err = c.ruleOf(st.row, &e, buf); err != nil {
+		if buf, err = c.ruleOf(st.row, &e, buf); err != nil {
 			return err
 		}
 		c.set.Replace(c.id(st.row), &e.rule)
@@ -152,7 +152,7 @@ func (l *looker) load(id uint32) (*redirect.Rule, error) {
 	if l.own != nil && l.own.row == row {
 		return &l.own.entry.rule, nil
 	}
-	buf, _, err := l.c.ruleOf(row, &l.entry, l.buf)
+	buf, err := l.c.ruleOf(row, &l.entry, l.buf)
 	l.buf = buf
 	return &l.entry.rule, err
 }
@@ -178,14 +178,7 @@ func (c *conversion) walker(round int, look []bool) func(*span[[]step]) error {
 			if round > 0 && !look[it.row] || it.entry.rule.Disabled {
 				continue
 			}
-			if w.make(&it.entry); w.none != "" {
-				continue
-			}
-			l.own = it
-			st, err := c.follow(l, it, &w)
-			if err == nil && round == 0 {
-				err = c.seekTwin(l, it, &w)
-			}
+			st, err := c.walkRow(l, it, &w, round)
 			if err != nil {
 				return err
 			}
@@ -195,6 +188,18 @@ func (c *conversion) walker(round int, look []bool) func(*span[[]step]) error {
 		}
 		return nil
 	}
+}
+
+func (c *conversion) walkRow(l *looker, it *item, w *witness, round int) (step, error) {
+	if w.make(&it.entry); w.none != "" {
+		return step{row: it.row}, nil
+	}
+	l.own = it
+	st, err := c.follow(l, it, w)
+	if err == nil && round == 0 {
+		err = c.seekTwin(l, it, w)
+	}
+	return st, err
 }
 
 // seekTwin notes whether nothing answers for a row's path with the other slash at its end.

@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -123,9 +124,7 @@ func TestTransforms(t *testing.T) {
 func TestCriteria(t *testing.T) {
 	variable := func(operator string, more doc) doc {
 		options := doc{"variableName": "A", "matchOperator": operator}
-		for name, value := range more {
-			options[name] = value
-		}
+		maps.Copy(options, more)
 		return feature("matchVariable", options)
 	}
 	q := &Request{Scheme: "https", Host: "www.H.com", Path: "/a/B.htm"}
@@ -290,7 +289,10 @@ func randomRule(t *rapid.T, depth int, id *int, plain, hosts bool) doc {
 	}
 	for range rapid.SampledFrom(counts).Draw(t, "criteria") {
 		c := isOneOf(name(), value(), value())
-		options := c["options"].(doc)
+		options, ok := c["options"].(doc)
+		if !ok {
+			t.Fatal("a criterion without options")
+		}
 		switch rapid.IntRange(0, 7).Draw(t, "kind") {
 		case 0:
 			options["matchOperator"] = "IS_NOT_ONE_OF"

@@ -51,7 +51,7 @@ func TestParseErrors(t *testing.T) {
 		``:                                       "not valid JSON",
 		`{"a":}`:                                 "not valid JSON",
 		`[]`:                                     "not an object",
-		` 7`:                                     "not an object",
+		"\n7":                                    "not an object",
 		`{"type":"frMatchRule"}`:                 "frMatchRule",
 		`{"type":5}`:                             "type 5",
 		`{"name":5}`:                             "name is not a text",

@@ -73,8 +73,7 @@ func (r *Reader) quotedComment(err error) bool {
 
 // trouble is what an error of the parser's source is to us.
 func (r *Reader) trouble(err error) *Error {
-	var known *Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Error](err); ok {
 		return known
 	}
 	if errors.Is(err, errLong) {

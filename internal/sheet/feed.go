@@ -196,8 +196,9 @@ func (f *feed) untab(line []byte) []byte {
 		out = append(out, ',')
 		cells = rest
 	}
-	f.tabs = append(out, '\n')
-	return f.tabs
+	out = append(out, '\n')
+	f.tabs = out
+	return out
 }
 
 func isQuoted(cell []byte) bool {

@@ -38,7 +38,6 @@ func FuzzReader(f *testing.F) {
 		for {
 			var row sheet.Row
 			err := r.Next(&row)
-			var bad *sheet.RowError
 			if errors.Is(err, io.EOF) {
 				break
 			}
@@ -46,7 +45,7 @@ func FuzzReader(f *testing.F) {
 			if errors.As(err, &whole) {
 				break
 			}
-			if errors.As(err, &bad) {
+			if bad, ok := errors.AsType[*sheet.RowError](err); ok {
 				if row = bad.Cells; bad.Line != row.Line {
 					t.Errorf("row of line %d is said to be on %d", row.Line, bad.Line)
 				}

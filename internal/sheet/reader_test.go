@@ -250,7 +250,7 @@ func TestErrors(t *testing.T) {
 				t.Fatalf("error is %v after %q", err, rows)
 			}
 			want, cut := strings.CutSuffix("standard input"+c.want, "*")
-			if got := e.Error(); got != want && !(cut && strings.HasPrefix(got, want)) {
+			if got := e.Error(); got != want && (!cut || !strings.HasPrefix(got, want)) {
 				t.Errorf("error is\n%s, want\n%s", got, want)
 			}
 			if e.Code != c.code || len(rows) != c.rows {
@@ -346,11 +346,10 @@ func TestRejected(t *testing.T) {
 	for {
 		var row sheet.Row
 		err := r.Next(&row)
-		var bad *sheet.RowError
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[*sheet.RowError](err); ok {
 			err = w.Write(&bad.Cells, fmt.Sprint(bad.Line), bad.Column, bad.Code, bad.Text)
 		} else {
 			err = errors.Join(err, w.Write(&row, fmt.Sprint(row.Line), "code", "status", "no number, \"really\""))

@@ -73,65 +73,43 @@ const (
 // Columns is how many there are.
 const Columns = int(UseRelativeURLColumn) + 1
 
+// headers are the canonical headers, as Control Center spells them.
+var headers = [Columns]string{ //nolint:gochecknoglobals // a table that is only read
+	NameColumn:                     "ruleName",
+	SourceColumn:                   "matchURL",
+	TargetColumn:                   "result.redirectURL",
+	StatusColumn:                   "result.statusCode",
+	SchemeColumn:                   "scheme",
+	HostColumn:                     "host",
+	PathColumn:                     "path",
+	QueryColumn:                    "query",
+	RegexColumn:                    "regex",
+	CookieColumn:                   "cookie",
+	HeaderColumn:                   "header",
+	ExtensionColumn:                "extension",
+	MethodColumn:                   "method",
+	ClientIPColumn:                 "clientIP",
+	ClientIPv6Column:               "clientIPv6",
+	ProxyColumn:                    "proxy",
+	DeviceColumn:                   "deviceCharacteristics",
+	ContinentColumn:                "continentCode",
+	CountryColumn:                  "countryCode",
+	RegionColumn:                   "regionCode",
+	MatchesAlwaysColumn:            "matchesAlways",
+	DisabledColumn:                 "disabled",
+	StartColumn:                    "start",
+	EndColumn:                      "end",
+	UseIncomingQueryStringColumn:   "result.useIncomingQueryString",
+	UseIncomingSchemeAndHostColumn: "result.useIncomingSchemeAndHost",
+	UseRelativeURLColumn:           "result.useRelativeUrl",
+}
+
 // String is the canonical header, as Control Center spells it.
 func (c Column) String() string {
-	switch c {
-	case NameColumn:
-		return "ruleName"
-	case SourceColumn:
-		return "matchURL"
-	case TargetColumn:
-		return "result.redirectURL"
-	case StatusColumn:
-		return "result.statusCode"
-	case SchemeColumn:
-		return "scheme"
-	case HostColumn:
-		return "host"
-	case PathColumn:
-		return "path"
-	case QueryColumn:
-		return "query"
-	case RegexColumn:
-		return "regex"
-	case CookieColumn:
-		return "cookie"
-	case HeaderColumn:
-		return "header"
-	case ExtensionColumn:
-		return "extension"
-	case MethodColumn:
-		return "method"
-	case ClientIPColumn:
-		return "clientIP"
-	case ClientIPv6Column:
-		return "clientIPv6"
-	case ProxyColumn:
-		return "proxy"
-	case DeviceColumn:
-		return "deviceCharacteristics"
-	case ContinentColumn:
-		return "continentCode"
-	case CountryColumn:
-		return "countryCode"
-	case RegionColumn:
-		return "regionCode"
-	case MatchesAlwaysColumn:
-		return "matchesAlways"
-	case DisabledColumn:
-		return "disabled"
-	case StartColumn:
-		return "start"
-	case EndColumn:
-		return "end"
-	case UseIncomingQueryStringColumn:
-		return "result.useIncomingQueryString"
-	case UseIncomingSchemeAndHostColumn:
-		return "result.useIncomingSchemeAndHost"
-	case UseRelativeURLColumn:
-		return "result.useRelativeUrl"
+	if c < 0 || int(c) >= Columns {
+		return ""
 	}
-	return ""
+	return headers[c]
 }
 
 // Cell gives the cell in a column.
@@ -140,7 +118,7 @@ func (r *Row) Cell(c Column) string { return *r.cell(c) }
 // SetCell puts text into the cell in a column.
 func (r *Row) SetCell(c Column, text string) { *r.cell(c) = text }
 
-func (r *Row) cell(c Column) *string {
+func (r *Row) cell(c Column) *string { //nolint:funlen // a line or two for every column
 	switch c {
 	case NameColumn:
 		return &r.Name
@@ -196,8 +174,9 @@ func (r *Row) cell(c Column) *string {
 		return &r.UseIncomingSchemeAndHost
 	case UseRelativeURLColumn:
 		return &r.UseRelativeURL
+	default:
+		return new(string)
 	}
-	return new(string)
 }
 
 // trim cuts the blanks at both ends, but not the one of a `\ ` at the end.

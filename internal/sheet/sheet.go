@@ -122,8 +122,7 @@ func unreadable(err error) *Error {
 
 // cause is a file's error without its path, which the sheet's name says.
 func cause(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*os.PathError](err); ok {
 		return p.Err
 	}
 	return err
