@@ -97,7 +97,7 @@ func drawSheet(t *rapid.T, columns []string) drawn {
 	}
 	names := len(d.header) > 3
 	d.header = append(d.header, more...)
-	for range rapid.IntRange(1, 30).Draw(t, "rows") {
+	for range rapid.IntRange(1, pick(t, "at most", 5, 20, 45)).Draw(t, "rows") {
 		if len(d.rows) > 0 && rapid.IntRange(0, 9).Draw(t, "again") == 0 {
 			row := append([]string{}, pick(t, "which", d.rows...)...)
 			if rapid.Bool().Draw(t, "elsewhere") {
@@ -157,7 +157,10 @@ func drawOptions(t *rapid.T) convert.Options {
 		o.Order = convert.OrderSheet
 	}
 	o.Fill = pick(t, "fill", 0.8, 1, 0.5)
-	o.MaxRules = pick(t, "max rules", 5000, 40, 20, 10, 4)
-	o.MaxBytes = pick(t, "max bytes", int64(5242880), 12000, 5000)
+	o.MaxRules = pick(t, "max rules", 5000, 30, 18, 10, 6)
+	o.MaxBytes = pick(t, "max bytes", int64(5242880), 5242880, 12000, 5000)
+	if o.Collapse {
+		o.MaxBytes = 5242880 // what a rule weighs is not what its new target makes of it (walk.go)
+	}
 	return o
 }

@@ -174,9 +174,9 @@ func (r *Row) cell(c Column) *string { //nolint:funlen // a line or two for ever
 		return &r.UseIncomingSchemeAndHost
 	case UseRelativeURLColumn:
 		return &r.UseRelativeURL
-	default:
-		return new(string)
+	case none:
 	}
+	return new(string)
 }
 
 // trim cuts the blanks at both ends, but not the one of a `\ ` at the end.
