@@ -1,6 +1,7 @@
 package chunkset
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -59,6 +60,23 @@ func (s *Set) Chunk(c Chunk) (Body, error) {
 
 // Property is property-rules.json as it stands.
 func (s *Set) Property() ([]byte, error) { return s.folder.ReadFile(PropertyFile) }
+
+// Report is what the conversion reported; its problems are left out. It is the zero Report where the folder has none.
+func (s *Set) Report() (Report, error) {
+	doc, err := s.folder.ReadFile(ReportFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Report{}, nil
+	}
+	var r Report
+	if err == nil {
+		err = json.Unmarshal(doc, &r)
+	}
+	if err != nil {
+		return Report{}, fmt.Errorf("read %s: %w", ReportFile, err)
+	}
+	r.Problems = nil
+	return r, nil
+}
 
 // Close lets go of the folder.
 func (s *Set) Close() error { return s.folder.Close() }

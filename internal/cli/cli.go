@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,7 @@ type app struct {
 	log      *slog.Logger
 	logFile  *os.File
 	document map[string]any // what --output json prints beside exit and error; nil: nothing was printed yet
+	begun    bool           // the first members of the JSON document are printed already
 }
 
 // Run runs the program with its arguments and gives its exit code. When ctx ends, what runs stops in order, so that it
@@ -109,7 +111,7 @@ Try it without an account: cloudletmig demo`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{text: err.Error(), hint: cmd.CommandPath() + " --help lists the flags"}
 	})
-	root.AddCommand(a.exportCommand(), a.verifyCommand(), a.listCommand(), a.convertCommand(), a.traceCommand(), a.runsCommand(), a.resumeCommand(),
+	root.AddCommand(a.exportCommand(), a.verifyCommand(), a.diffCommand(), a.listCommand(), a.convertCommand(), a.traceCommand(), a.runsCommand(), a.resumeCommand(),
 		a.simulateCommand(), a.demoCommand(), a.versionCommand(), a.completionCommand())
 	root.SetHelpCommand(a.helpCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -180,10 +182,18 @@ func (a *app) printDocument(exit int, err error) error {
 	if err != nil {
 		doc["error"] = oneLine(err.Error())
 	}
-	enc := json.NewEncoder(a.out)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(doc)
+	if err := enc.Encode(doc); err != nil {
+		return err
+	}
+	if a.begun {
+		text.Bytes()[0] = ','
+	}
+	_, err = a.out.Write(text.Bytes())
+	return err
 }
 
 // terminal reports whether a stream is a terminal.

@@ -23,6 +23,7 @@ type convertOptions struct {
 	Previous                           string
 	With, WithAfter                    []string
 	rules                              convert.Options
+	apiGiven                           bool
 }
 
 func (a *app) convertCommand() *cobra.Command {
@@ -49,6 +50,7 @@ sheet of the policy-manager dialect.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.apiGiven = cmd.Flags().Changed("api")
 			if err := o.validate(); err != nil {
 				return err
 			}
@@ -118,7 +120,7 @@ func (o *convertOptions) validate() error {
 	r := &o.rules
 	r.Name, r.API, r.Sites, r.Collapse = o.Name, cloudlet.API(o.API), o.Sites, o.Collapse
 	for _, err := range []error{
-		oneOf("to", o.To, "", "csv"), oneOf("api", o.API, "v3", "v2"), oneOf("dialect", o.Dialect, "", string(sheet.Simple), string(sheet.PolicyManager)),
+		notOnlyCSV(o.To), oneOf("api", o.API, "v3", "v2"), dialectOf(o.Dialect),
 		oneOf("scheme", r.Scheme, convert.SchemeDrop, convert.SchemeKeep),
 		oneOf("wildcards", r.Wildcards, convert.WildcardsTrailing, convert.WildcardsAll, convert.WildcardsNone),
 		oneOf("fragment", r.Fragment, convert.FragmentReject, convert.FragmentDrop), oneOf("slash", r.Slash, convert.SlashExact, convert.SlashBoth),
@@ -138,7 +140,8 @@ func (o *convertOptions) validate() error {
 		return &usageError{text: "--fill: give a number above 0 and up to 1"}
 	}
 	if r.MaxRules < 1 || r.MaxRules > chunkset.MaxRules || r.MaxBytes < int64(chunkset.BodyOverhead)+1 || r.MaxBytes > chunkset.MaxBytes {
-		return &usageError{text: "--max-rules goes up to 5000 and --max-bytes from 1,100 up to 5242880, which is what the API takes"}
+		return &usageError{text: fmt.Sprintf("--max-rules goes from 1 to %d, and --max-bytes from %d to %d, which is what the API takes",
+			chunkset.MaxRules, chunkset.BodyOverhead+1, chunkset.MaxBytes)}
 	}
 	if r.Buckets < 0 || r.Buckets > 1000 || r.Buckets > 0 && (r.Split == convert.SplitHost || r.Split == convert.SplitSequence) {
 		return &usageError{text: "--buckets goes with a hash, from 1 up to 1000"}
@@ -153,6 +156,20 @@ func (o *convertOptions) validate() error {
 	}
 	_, err := o.delimiter()
 	return err
+}
+
+func notOnlyCSV(to string) error {
+	if to == "" {
+		return nil
+	}
+	return oneOf("to", to, "csv")
+}
+
+func dialectOf(dialect string) error {
+	if dialect == "" {
+		return nil
+	}
+	return oneOf("dialect", dialect, string(sheet.Simple), string(sheet.PolicyManager))
 }
 
 // delimiter reads --delimiter.

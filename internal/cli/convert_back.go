@@ -92,22 +92,55 @@ func writeSheets(o convertOptions, files []sheetFile) error {
 	if err == nil && !info.IsDir() {
 		return &usageError{text: fmt.Sprintf("%s is a file, and there are %d sheets to write", o.Out, len(files)), hint: "name a folder"}
 	}
-	if entries, err := os.ReadDir(o.Out); err == nil && len(entries) > 0 && !o.Force {
-		return &usageError{text: o.Out + " is not empty", hint: "name a new folder, or write into this one with --force"}
+	entries, readErr := os.ReadDir(o.Out)
+	if readErr == nil && len(entries) > 0 {
+		if !o.Force {
+			return &usageError{text: o.Out + " is not empty", hint: "name a new folder, or write into this one with --force"}
+		}
+		return writeAll(o.Out, files)
 	}
-	return writeAll(o.Out, files)
+	return writeFolder(o.Out, files)
 }
 
+// writeFolder makes a folder of sheets, which appears with all of them or not at all.
+func writeFolder(dir string, files []sheetFile) error {
+	dir = filepath.Clean(dir)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return unusableOut(err)
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".partial-")
+	if err != nil {
+		return unusableOut(err)
+	}
+	err = writeAll(temp, files)
+	if err == nil {
+		err = os.Chmod(temp, 0o755) //nolint:gosec // as folders are made elsewhere
+	}
+	if err == nil {
+		if err = os.Remove(dir); errors.Is(err, fs.ErrNotExist) { // it may be there, and empty
+			err = nil
+		}
+	}
+	if err == nil {
+		err = durable.Rename(temp, dir)
+	}
+	if err != nil {
+		return errors.Join(unusableOut(err), os.RemoveAll(temp))
+	}
+	return nil
+}
+
+// writeAll writes sheets into a folder, each whole or not at all.
 func writeAll(dir string, files []sheetFile) (err error) {
 	folder, err := durable.Create(dir)
 	if err != nil {
-		return unwritable(err)
+		return unusableOut(err)
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
 	names := make([]string, 0, len(files))
 	for _, f := range files {
 		if err := folder.WriteFile(filepath.ToSlash(f.Name), f.text); err != nil {
-			return unwritable(err)
+			return unusableOut(err)
 		}
 		names = append(names, filepath.ToSlash(f.Name))
 	}

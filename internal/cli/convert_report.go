@@ -32,7 +32,7 @@ func (e rejectedRows) Error() string {
 func (e rejectedRows) Is(target error) bool { return target == job.ErrIncomplete }
 
 func (e rejectedRows) Hint() string {
-	return "mend them there and convert that file too; --strict refuses a sheet with such rows"
+	return "mend them in the sheet, or in a copy of that file, and convert it together with the sheet (--previous keeps all else where it is)"
 }
 
 // convertSummary prints how a conversion ended, and gives the error that decides the exit code.
@@ -45,7 +45,7 @@ func (a *app) convertSummary(o convertOptions, result convert.Result, incomplete
 		}
 		err = e
 	}
-	if r.Rows.Read == 0 {
+	if rows := r.Rows; rows.Read == 0 || rows.Read != rows.Converted+rows.Duplicates+rows.Rejected { // it did not come so far
 		return err
 	}
 	a.document = map[string]any{
@@ -131,18 +131,23 @@ func chosenBy(d chunkset.Dispatch) string {
 	return "for all requests"
 }
 
-// problemNotes are the first problems of each code, and how many more there are.
+// problemNotes are the first problems of each code, the worst first, and how many more there are.
 func problemNotes(result convert.Result) []report.Item {
 	var notes []report.Item
-	shown := map[string]int{}
-	for _, p := range result.Report.Problems {
-		shown[p.Code]++
-		if shown[p.Code] > shownProblems {
-			continue
-		}
-		notes = append(notes, report.Item{Name: p.Severity + " " + p.Code, Text: problemText(p)})
-		if more := result.Report.Counts[p.Code] - shownProblems; shown[p.Code] == shownProblems && more > 0 {
-			notes = append(notes, report.Item{Name: p.Severity + " " + p.Code, Text: "and " + report.Number(more) + " more (" + chunkset.ReportFile + ")"})
+	for _, severity := range []string{convert.SeverityError, convert.SeverityWarning, convert.SeverityInfo} {
+		shown := map[string]int{}
+		for _, p := range result.Report.Problems {
+			if p.Severity != severity {
+				continue
+			}
+			shown[p.Code]++
+			if shown[p.Code] > shownProblems {
+				continue
+			}
+			notes = append(notes, report.Item{Name: severity + " " + p.Code, Text: problemText(p)})
+			if more := result.Report.Counts[p.Code] - shownProblems; shown[p.Code] == shownProblems && more > 0 {
+				notes = append(notes, report.Item{Name: severity + " " + p.Code, Text: "and " + report.Number(more) + " more (" + chunkset.ReportFile + ")"})
+			}
 		}
 	}
 	return notes

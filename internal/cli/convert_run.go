@@ -40,6 +40,11 @@ func (a *app) convert(ctx context.Context, sheets []string, o convertOptions) er
 		defer func() { _ = os.RemoveAll(temp) }() // what is left is temporary
 		dir = filepath.Join(temp, "out")
 	}
+	if o.Force {
+		if err := outside(dir, sheets); err != nil {
+			return err
+		}
+	}
 	out, err := chunkset.Create(dir, o.Force)
 	if err != nil {
 		return unusableOut(err)
@@ -50,12 +55,24 @@ func (a *app) convert(ctx context.Context, sheets []string, o convertOptions) er
 	if err == nil && !o.DryRun {
 		err = out.Finish()
 	}
-	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("interrupted; nothing was written: %w", context.Canceled)
+	switch {
+	case errors.Is(err, context.Canceled):
+		err = interruptedConversion{}
+	case errors.Is(err, chunkset.ErrNotEmpty): // somebody was faster
+		err = unusableOut(err)
 	}
 	err = errors.Join(err, out.Abort())
 	return a.convertSummary(o, result, incomplete, err)
 }
+
+// interruptedConversion is a conversion that was interrupted, of which nothing is left.
+type interruptedConversion struct{}
+
+func (interruptedConversion) Error() string { return "interrupted; nothing was written" }
+
+func (interruptedConversion) Is(target error) bool { return target == context.Canceled }
+
+func (interruptedConversion) Hint() string { return "give the same command again" }
 
 // conversionGC is the collector's GOGC while a conversion runs.
 const conversionGC = 100
@@ -104,13 +121,41 @@ func (a *app) convertInto(ctx context.Context, paths []string, out *chunkset.Wri
 		if err != nil {
 			return convert.Result{}, err
 		}
-		name := filepath.Base(path)
-		if path == "-" {
-			name = "standard input"
-		}
-		sheets = append(sheets, convert.Sheet{Name: name, Reader: r})
+		sheets = append(sheets, convert.Sheet{Name: sheetName(path, paths), Reader: r})
 	}
 	return convert.Run(ctx, sheets, out, options)
+}
+
+// sheetName is what a sheet is called in messages: its file's name, with the whole path where another has the same.
+func sheetName(path string, all []string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	name := filepath.Base(path)
+	for _, other := range all {
+		if other != path && filepath.Base(other) == name {
+			return path
+		}
+	}
+	return name
+}
+
+// outside refuses an output folder that holds a sheet to be read: --force would replace it.
+func outside(dir string, sheets []string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for _, s := range sheets {
+		path, err := filepath.Abs(s)
+		if err != nil {
+			return err
+		}
+		if below, err := filepath.Rel(dir, path); err == nil && s != "-" && below != "." && filepath.IsLocal(below) {
+			return &usageError{text: fmt.Sprintf("%s lies in the folder that is to be written", s), hint: "copy it elsewhere, or name another folder with --out"}
+		}
+	}
+	return nil
 }
 
 // openPrevious reads the folder of an earlier conversion. Its policies keep their names.
@@ -126,6 +171,15 @@ func openPrevious(o *convertOptions) (*convert.Previous, error) {
 	p, err := convert.LoadPrevious(set)
 	if err != nil {
 		return nil, &usageError{text: "--previous: " + err.Error()}
+	}
+	if p.Taken > 0 && len(o.With)+len(o.WithAfter) == 0 {
+		return nil, &usageError{
+			text: fmt.Sprintf("the conversion in %s took %d rules over (--with), and this one would lose them", o.Previous, p.Taken),
+			hint: "give --with or --with-after again; to leave them out, start without --previous",
+		}
+	}
+	if !o.apiGiven {
+		o.rules.API = p.API
 	}
 	switch earlier := p.Dispatch.Name; o.Name {
 	case "", earlier:

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -30,10 +32,11 @@ func (a *app) traceCommand() *cobra.Command {
 		Long: `trace evaluates URLs as the edge would: against a list of rules (a chunk, a version file), against a converted folder
 by way of its property rules, or against the Edge Redirector policies of a snapshot or of the account, each with the
 version that is effective on a network. What a URL alone cannot decide comes from the flags, and is named where it is
-missing. The readings are those of docs/csv.md. The exit code is 4 when a URL meets no rule.`,
+missing. The readings are those of docs/csv.md. - as a URL reads URLs from standard input, one a line. The exit code is 4 when a URL meets no rule.`,
 		Example: `  cloudletmig trace https://www.example.com/old --rules redirects
   cloudletmig trace /a /b --rules redirects/shop_001.json
   cloudletmig trace https://www.example.com/old --rules live --network staging --property www.example.com
+  cut -d, -f1 redirects.csv | tail -n +2 | cloudletmig trace - --rules redirects
   cloudletmig trace https://www.example.com/ --rules backup --country DE --cookie tier=gold --at 2027-01-01T00:00:00Z`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -71,9 +74,12 @@ func (a *app) trace(ctx context.Context, urls []string, o traceOptions) error {
 	if err != nil {
 		return err
 	}
-	var requests []redirect.Request
+	if urls, err = a.urls(urls); err != nil {
+		return err
+	}
+	requests := make([]redirect.Request, 0, len(urls))
 	for _, text := range urls {
-		q, err := redirect.ParseURL(text)
+		q, err := asBrowsersSend(text)
 		if err != nil {
 			return &usageError{text: err.Error()}
 		}
@@ -98,8 +104,76 @@ func (a *app) trace(ctx context.Context, urls []string, o traceOptions) error {
 	return a.showTraces(urls, traces)
 }
 
+// urls are the URLs of the command line; - stands for those of standard input, one a line.
+func (a *app) urls(args []string) ([]string, error) {
+	var all []string
+	for _, arg := range args {
+		if arg != "-" {
+			all = append(all, arg)
+			continue
+		}
+		lines := bufio.NewScanner(a.in)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			if line := strings.TrimSpace(lines.Text()); line != "" {
+				all = append(all, line)
+			}
+		}
+		if err := lines.Err(); err != nil {
+			return nil, &usageError{text: "read URLs from standard input: " + err.Error()}
+		}
+	}
+	if len(all) == 0 {
+		return nil, &usageError{text: "standard input names no URL"}
+	}
+	return all, nil
+}
+
+// asBrowsersSend reads a URL as a person writes it: what a browser would encode is encoded, and the port that the scheme
+// implies is left out.
+func asBrowsersSend(text string) (redirect.Request, error) {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c > ' ' && c < 0x7f {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	q, err := redirect.ParseURL(b.String())
+	if err != nil {
+		return q, err
+	}
+	switch q.Scheme {
+	case "http":
+		q.Host = strings.TrimSuffix(q.Host, ":80")
+	case "https":
+		q.Host = strings.TrimSuffix(q.Host, ":443")
+	case "":
+	default:
+		return q, fmt.Errorf("%s: only http and https requests are redirected", text)
+	}
+	if strings.Contains(q.Host, "%") || q.Host != "" && !strings.ContainsAny(q.Host[:1], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789[") {
+		return q, fmt.Errorf("%s is neither a URL nor a path, which begins with /", text)
+	}
+	return q, nil
+}
+
 // facts are what is known of a request beside its URL.
 func (o traceOptions) facts() (redirect.Request, error) {
+	for _, check := range []struct{ flag, value string }{{"country", o.Country}, {"continent", o.Continent}} {
+		if check.value != "" && len(check.value) != 2 {
+			return redirect.Request{}, &usageError{text: fmt.Sprintf("--%s %q: give a code of two letters", check.flag, check.value)}
+		}
+	}
+	if _, err := netip.ParseAddr(o.ClientIP); o.ClientIP != "" && err != nil {
+		return redirect.Request{}, &usageError{text: fmt.Sprintf("--client-ip %q: give an IP address", o.ClientIP)}
+	}
+	if o.Proxy != "" {
+		if err := oneOf("proxy", o.Proxy, "anonymous", "transparent", "none"); err != nil {
+			return redirect.Request{}, err
+		}
+	}
 	q := redirect.Request{
 		Method: strings.ToUpper(o.Method), Country: o.Country, Continent: o.Continent, Region: o.Region, ClientIP: o.ClientIP, Proxy: o.Proxy,
 		Time: time.Now(),

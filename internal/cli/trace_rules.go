@@ -261,10 +261,22 @@ func (a *app) showTraces(urls []string, traces []traced) error {
 		}
 	}
 	if missed > 0 {
-		return errDifferences
+		return unmet(missed)
 	}
 	return nil
 }
+
+// unmet is how many URLs met no rule.
+type unmet int
+
+func (n unmet) Error() string {
+	if n == 1 {
+		return "1 URL meets no rule"
+	}
+	return fmt.Sprintf("%d URLs meet no rule", int(n))
+}
+
+func (n unmet) Is(target error) bool { return target == errDifferences }
 
 // traceText prints traces for people. Lists of rules that do not answer are left out where another one does.
 func (a *app) traceText(traces []traced, met map[string]bool) error {

@@ -22,7 +22,8 @@ type Unsayable struct {
 func (u Unsayable) String() string { return fmt.Sprintf("rule %d (%s): %s", u.Rule, u.Name, u.What) }
 
 // Rows turns rules into rows of the policy-manager dialect, one each. What a sheet cannot say of them is left out and
-// listed; the rows of rules that are not listed convert to these very rules again.
+// listed, and such a row is disabled, for without a condition it would take more requests than the rule does; the rows of
+// rules that are not listed convert to these very rules again.
 func Rows(rules []json.RawMessage) ([]sheet.Row, []Unsayable, error) {
 	m := maker{options: &Options{
 		Status: 301, Scheme: SchemeKeep, Wildcards: WildcardsAll, Fragment: FragmentReject, Slash: SlashExact, Query: QueryDrop, Relative: relativeURL,
@@ -41,6 +42,7 @@ func Rows(rules []json.RawMessage) ([]sheet.Row, []Unsayable, error) {
 		}
 		for _, what := range missing {
 			lost = append(lost, Unsayable{i + 1, r.Name, what})
+			row.Disabled = mark1(true)
 		}
 		rows = append(rows, row)
 	}

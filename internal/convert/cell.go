@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"net/netip"
 	"strings"
 
 	"cloudletmig/internal/redirect"
@@ -124,6 +125,9 @@ func (c criterion) match(text string) (redirect.Match, *finding) {
 
 // fill completes a match with its values.
 func (c criterion) fill(m redirect.Match, values []string, stars stars) (redirect.Match, *finding) {
+	if bad := c.checkVisitor(values); bad != nil {
+		return m, bad
+	}
 	switch c.kind {
 	case typeProtocol:
 		m = contained(m, values, stars)
@@ -158,6 +162,31 @@ func (c criterion) fill(m redirect.Match, values []string, stars stars) (redirec
 	}
 	return contained(m, values, stars), nil
 }
+
+// checkVisitor refuses values that no visitor can have, and writes codes in capitals.
+func (c criterion) checkVisitor(values []string) *finding {
+	for i, v := range values {
+		switch c.kind {
+		case "continent", "countrycode":
+			values[i] = strings.ToUpper(v)
+			if len(v) != 2 || !isLetter(v[0]) || !isLetter(v[1]) {
+				return reject(codeBadCell, c.column, "%s is no code of two letters", shown(v))
+			}
+		case "clientip", "clientipv6":
+			_, err := netip.ParseAddr(v)
+			if _, netErr := netip.ParsePrefix(v); err != nil && netErr != nil {
+				return reject(codeBadCell, c.column, "%s is neither an IP address nor a CIDR block", shown(v))
+			}
+		case "proxy":
+			if v != "anonymous" && v != "transparent" && v != "both" {
+				return reject(codeBadCell, c.column, "%s: give anonymous, transparent or both", shown(v))
+			}
+		}
+	}
+	return nil
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // contained sets the operator: contains where there are wildcards, whose values are looked for anywhere. *v* looks for v.
 // Of hosts alone, another * is a wildcard in any case.

@@ -99,7 +99,7 @@ func (c *conversion) warnOfWhole() {
 		}
 	}
 	if costly > 0 {
-		c.problems.whole(codeCost, severityWarning, fmt.Sprintf(
+		c.problems.whole(codeCost, SeverityWarning, fmt.Sprintf(
 			"%d of %d policies hold more than %d rules, which typically costs more than the edge allows; measure on staging (X-Akamai-Cloudlet-Cost: True), or give --max-rules %d",
 			costly, len(c.report.Chunks), costlyRules, costlyRules))
 	}
@@ -108,7 +108,7 @@ func (c *conversion) warnOfWhole() {
 	}
 	for _, id := range c.plan.repeated {
 		if row, own := c.rowOf(id); own {
-			c.collect(row, codeRepeated, severityWarning, sheet.SourceColumn, func() string {
+			c.collect(row, codeRepeated, SeverityWarning, sheet.SourceColumn, func() string {
 				return fmt.Sprintf("can match more than one path, so it is repeated in all %d policies, like %d other rules", len(c.plan.chunks), len(c.plan.repeated)-1)
 			})
 		}

@@ -3,6 +3,8 @@ package convert_test
 import (
 	"strings"
 	"testing"
+
+	"cloudletmig/internal/convert"
 )
 
 // TestCriteria: from a cell of a column to matches.
@@ -63,7 +65,7 @@ func TestCriteria(t *testing.T) {
 		{"regex", "^https?://h/(.*)$", "regex equals ^https?://h/(.*)$"},
 		{"regex", `\.html & !x`, `regex equals \.html & !x`},
 	} {
-		out := converted(t, func(o *optionsOf) { o.NoProof = true }, "matchURL,redirectURL,"+c.column+"\n,https://o.example/,"+quoted(c.cell)+"\n")
+		out := converted(t, func(o *convert.Options) { o.NoProof = true }, "matchURL,redirectURL,"+c.column+"\n,https://o.example/,"+quoted(c.cell)+"\n")
 		if got := brief(t, out.rules(t)[0]); got != c.want {
 			t.Errorf("%s %q: %s, want %s", c.column, c.cell, got, c.want)
 		}
@@ -105,7 +107,7 @@ func TestRegexLimitCountsCharacters(t *testing.T) {
 	for _, c := range []struct {
 		cell, want string
 	}{{"/" + strings.Repeat("a", 255), ""}, {"/" + strings.Repeat("é", 255), ""}, {"/" + strings.Repeat("é", 256), "bad-regex regex"}} {
-		_, rejected, _ := lone(t, func(o *optionsOf) { o.NoProof = true }, "matchURL,redirectURL,regex\n,/t,"+c.cell+"\n/ok,/t,\n")
+		_, rejected, _ := lone(t, func(o *convert.Options) { o.NoProof = true }, "matchURL,redirectURL,regex\n,/t,"+c.cell+"\n/ok,/t,\n")
 		if rejected != c.want {
 			t.Errorf("%d bytes: %q, want %q", len(c.cell), rejected, c.want)
 		}

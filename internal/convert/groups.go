@@ -19,7 +19,8 @@ type late struct {
 type member struct {
 	row      uint32
 	criteria []byte // exact, without scheme
-	scheme   string // of a simple source
+	scheme   string // of a simple source, where it is dropped
+	counts   string // the scheme where it counts in any case
 	outcome  []byte
 	sensible bool
 	own      treatment // that the row's own target asks for
@@ -30,23 +31,29 @@ type member struct {
 func (c *conversion) settle(context.Context) error {
 	var r rowReader
 	for _, first := range slices.Sorted(maps.Keys(c.alike)) {
-		var group []member
-		seen := map[string]uint32{} // exact repeats need no second look
-		for _, n := range c.alike[first] {
+		groups := map[string][]member{} // by the scheme that counts in any case
+		seen := map[string]uint32{}     // exact repeats need no second look
+		rows := c.alike[first]
+		if c.options.Duplicates == DuplicatesLast {
+			slices.Reverse(rows)
+		}
+		for _, n := range rows {
 			m, err := c.member(n, &r)
 			if err != nil {
 				return err
 			}
-			key := m.scheme + string(m.criteria) + "\n" + string(m.outcome)
+			key := m.counts + m.scheme + string(m.criteria) + "\n" + string(m.outcome)
 			if earlier, again := seen[key]; again {
 				c.drop(n, earlier)
 				continue
 			}
 			seen[key] = n
-			group = append(group, m)
+			groups[m.counts] = append(groups[m.counts], m)
 		}
-		if err := c.settleGroup(group); err != nil {
-			return err
+		for _, counts := range slices.Sorted(maps.Keys(groups)) {
+			if err := c.settleGroup(groups[counts]); err != nil {
+				return err
+			}
 		}
 	}
 	c.first, c.alike = nil, nil
@@ -70,11 +77,11 @@ func (c *conversion) member(n uint32, r *rowReader) (member, error) {
 		return member{}, errRecord
 	}
 	e := &r.entry
-	m := member{row: n, sensible: e.src.sensible(), criteria: appendCriteria(nil, e, false), outcome: appendOutcome(nil, &e.rule)}
+	m := member{row: n, sensible: e.src.sensible(), own: c.maker.forOwnTarget(e), criteria: appendCriteria(nil, e, false), outcome: appendOutcome(nil, &e.rule)}
 	if c.maker.dialect == sheet.Simple && c.options.Scheme == SchemeDrop {
 		m.scheme = e.src.scheme
 	} else {
-		m.criteria = append(append(m.criteria, ' '), e.src.scheme...)
+		m.counts = e.src.scheme
 	}
 	return m, nil
 }
@@ -113,7 +120,7 @@ func (c *conversion) settleGroup(group []member) error {
 		case different && m.sensible:
 			c.marks[m.row] |= markSensitive
 			other := all[(i+1)%len(all)].row
-			c.collect(m.row, codeCaseTwin, severityWarning, sheet.SourceColumn, func() string {
+			c.collect(m.row, codeCaseTwin, SeverityWarning, sheet.SourceColumn, func() string {
 				return "differs from " + c.place(other) + " in case alone and leads elsewhere, so the case counts in both rules"
 			})
 		case !different && i > 0:
@@ -176,7 +183,7 @@ func ownScheme(rows []member) bool {
 // drop marks a row as saying what an earlier one says.
 func (c *conversion) drop(row, earlier uint32) {
 	c.marks[row] |= markDuplicate
-	c.collect(row, codeDuplicate, severityInfo, sheet.SourceColumn, func() string {
+	c.collect(row, codeDuplicate, SeverityInfo, sheet.SourceColumn, func() string {
 		return "says what " + c.place(earlier) + " says; dropped"
 	})
 }

@@ -212,7 +212,7 @@ func (c *conversion) indexed(s *span[indexed]) error {
 		}
 		c.sizes[it.row] = r.sizes[i] + uint32(c.names.length(it.row, rule.Name, it.line))
 		for _, n := range it.entry.notes {
-			c.collect(it.row, n.code, severityWarning, n.column, func() string { return n.text })
+			c.collect(it.row, n.code, SeverityWarning, n.column, func() string { return n.text })
 		}
 		if !r.spread[i] {
 			c.marks[it.row] |= markRepeated
@@ -263,7 +263,7 @@ func (c *conversion) name(it *item) error {
 		return nil
 	}
 	if c.names.settle(it.row, c.names.of(it.row, own, it.line)) && own != "" {
-		c.collect(it.row, codeRenamed, severityWarning, sheet.NameColumn, func() string {
+		c.collect(it.row, codeRenamed, SeverityWarning, sheet.NameColumn, func() string {
 			return "an earlier rule has the name; this one is called " + shown(c.names.of(it.row, own, it.line))
 		})
 	}

@@ -131,7 +131,8 @@ func (s *source) sensible() bool { return s.path != "" && !s.wildcard && s.query
 // forOwnTarget is the treatment without which a row would lead to itself: its target is its source but for the scheme, or
 // but for case.
 func (m *maker) forOwnTarget(e *entry) treatment {
-	s, target := &e.src, e.rule.RedirectURL
+	s := &e.src
+	target, _, _ := strings.Cut(e.rule.RedirectURL, "#")
 	scheme, rest, absolute := strings.Cut(target, "://")
 	host, path := "", target
 	if absolute {
@@ -143,15 +144,20 @@ func (m *maker) forOwnTarget(e *entry) treatment {
 			return 0
 		}
 	}
-	path, query, asked := strings.Cut(path, "?")
-	if !sameFold(path, s.path) || s.query != "" || len(s.params) > 0 || asked && query != "" {
+	path, query, _ := strings.Cut(path, "?")
+	asked := strings.Join(s.params, "&")
+	if query == "" && e.rule.UseIncomingQueryString {
+		query = asked
+	}
+	if !sameFold(path, s.path) || s.query != "" || !sameFold(query, asked) {
 		return 0
 	}
+	same := path == s.path && query == asked
 	switch {
-	case path != s.path && s.sensible():
+	case !same && s.sensible():
 		e.note(codeCaseOnly, sheet.TargetColumn, "the target differs from the source in case alone, so the case counts in this rule")
 		return caseSensitive
-	case path == s.path && absolute && s.scheme != "" && lower(scheme) != s.scheme:
+	case same && absolute && s.scheme != "" && lower(scheme) != s.scheme:
 		return keepScheme
 	}
 	return 0

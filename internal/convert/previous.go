@@ -8,12 +8,15 @@ import (
 	"slices"
 
 	"cloudletmig/internal/chunkset"
+	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/redirect"
 )
 
 // Previous is an earlier conversion that a new one stays close to.
 type Previous struct {
 	Dispatch chunkset.Dispatch
+	API      cloudlet.API       // that its property rules are made for
+	Taken    int                // rules that it took over (--with)
 	rules    map[string]earlier // by what they ask for
 	sums     map[string]string  // of the chunk files
 	seen     map[string]bool
@@ -33,6 +36,9 @@ const madeName = `^(sheet [0-9]+ )?line [0-9]+(-[0-9]+)?$`
 // LoadPrevious reads the folder of an earlier conversion.
 func LoadPrevious(set *chunkset.Set) (*Previous, error) {
 	p := &Previous{Dispatch: set.Dispatch, rules: map[string]earlier{}, sums: map[string]string{}, seen: map[string]bool{}}
+	if err := p.describe(set); err != nil {
+		return nil, err
+	}
 	made := regexp.MustCompile(madeName)
 	for i, chunk := range set.Dispatch.Chunks {
 		body, err := set.Chunk(chunk)
@@ -55,6 +61,28 @@ func LoadPrevious(set *chunkset.Set) (*Previous, error) {
 		}
 	}
 	return p, nil
+}
+
+// describe reads what the files beside the chunks say.
+func (p *Previous) describe(set *chunkset.Set) error {
+	p.API = cloudlet.V3
+	if doc, err := set.Property(); err == nil {
+		property, err := redirect.ParseProperty(doc)
+		if err != nil {
+			return fmt.Errorf("%s: %w", chunkset.PropertyFile, err)
+		}
+		for _, chosen := range property.Policies() {
+			if !chosen.Shared {
+				p.API = cloudlet.V2
+			}
+		}
+	}
+	report, err := set.Report()
+	if err != nil {
+		return err
+	}
+	p.Taken = report.Existing
+	return nil
 }
 
 func sumRules(body chunkset.Body) string {

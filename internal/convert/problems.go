@@ -157,7 +157,7 @@ func (c *conversion) noteRejected() error {
 		}
 		if in, line := c.lookUp(row, code); in != nil {
 			c.problems.list = append(c.problems.list, located{n, chunkset.Problem{
-				Sheet: in.name, Line: line, Column: column, Code: code, Severity: severityError, Message: text,
+				Sheet: in.name, Line: line, Column: column, Code: code, Severity: SeverityError, Message: text,
 			}})
 		}
 	}

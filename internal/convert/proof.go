@@ -95,9 +95,9 @@ func (c *conversion) tellVerdict(v verdict) {
 	switch v.class {
 	case proved, shadowed, inactive:
 	case undecided:
-		c.collect(v.row, codeUndecided, severityWarning, sheet.SourceColumn, func() string { return "not proved: " + v.text })
+		c.collect(v.row, codeUndecided, SeverityWarning, sheet.SourceColumn, func() string { return "not proved: " + v.text })
 	case failed:
-		c.collect(v.row, codeUnproved, severityError, sheet.SourceColumn, func() string { return v.text })
+		c.collect(v.row, codeUnproved, SeverityError, sheet.SourceColumn, func() string { return v.text })
 	}
 }
 

@@ -49,9 +49,9 @@ const (
 
 // How bad a problem is.
 const (
-	severityError   = "error"   // the row is rejected
-	severityWarning = "warning" // the row is converted
-	severityInfo    = "info"
+	SeverityError   = "error"   // the row is rejected
+	SeverityWarning = "warning" // the row is converted
+	SeverityInfo    = "info"
 )
 
 // finding is what is wrong with a row's cell, or worth knowing.

@@ -99,17 +99,18 @@ func (s *source) cutHost(text, cell string) *finding {
 	if s.path == "" || s.path[0] == '?' {
 		s.path = "/" + s.path
 	}
-	for port, scheme := range map[string]string{":80": "http", ":443": "https"} {
-		if s.scheme == scheme {
-			s.host = strings.TrimSuffix(s.host, port)
-		}
+	switch s.scheme {
+	case "http":
+		s.host = strings.TrimSuffix(s.host, ":80")
+	case "https":
+		s.host = strings.TrimSuffix(s.host, ":443")
 	}
-	return s.checkHost(rest == text, cell)
+	return s.checkHost(cell)
 }
 
 // checkHost refuses what is no host name. Without a scheme in front it must look like one.
-func (s *source) checkHost(bare bool, cell string) *finding {
-	if bare && !strings.Contains(s.host, ".") && s.host != "localhost" && s.host != "*" {
+func (s *source) checkHost(cell string) *finding {
+	if s.scheme == "" && !strings.Contains(s.host, ".") && s.host != "localhost" && s.host != "*" {
 		return reject(codeBadURL, sheet.SourceColumn, "%s is neither a path, which begins with /, nor does it name a host", shown(cell))
 	}
 	if strings.Trim(s.host, ".") == "" {
@@ -175,7 +176,7 @@ func (m *maker) chooseWildcards(cell string, e *entry) *finding {
 	tail := strings.HasSuffix(s.path, "/*")
 	switch {
 	case m.options.Wildcards == WildcardsAll, m.options.Wildcards == WildcardsTrailing && tail && stars == 1:
-		s.wildcard = true
+		s.wildcard, s.literal = true, false // a ? at the end is encoded, and no obstacle
 	case m.options.Wildcards == WildcardsTrailing && tail, s.wildcard:
 		return reject(codeMixed, sheet.SourceColumn,
 			"%s: one * would be a wildcard and another not, which no rule can say: give --wildcards all, or write the other as %%2A", shown(cell))
@@ -215,9 +216,9 @@ func (s *source) parseParams(query, cell string) *finding {
 
 // encodeInto percent-encodes a part of a source in place, and notes it.
 func (m *maker) encodeInto(text *string, e *entry) {
-	encoded, changed := encode(*text, "")
-	if changed {
+	before := *text
+	if encoded, changed := encode(before, ""); changed {
 		*text = encoded
-		e.note(codeEncoded, sheet.SourceColumn, "characters that Akamai wants percent-encoded were encoded")
+		e.note(codeEncoded, sheet.SourceColumn, encodedWords(before, ""))
 	}
 }

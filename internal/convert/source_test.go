@@ -108,6 +108,7 @@ func TestSources(t *testing.T) {
 		{"simple", "", "h.com/old*", "hostname equals h.com | path equals /old*", "literal-wildcard"},
 		{"simple", "", "*.h.com/old", "*.h.com/old", ""},
 		{"simple", "all", "/old*/x", "/old*/x", ""},
+		{"simple", "all", "/old*/x?", "/old*/x%3F", "literal-wildcard"},
 		{"simple", "none", "/old/*", "path equals /old/*", "literal-wildcard"},
 		{"manager", "", "/old*/x", "/old*/x", ""},
 		{"manager", "none", "/old*/x", "/old*/x", ""},

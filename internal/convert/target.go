@@ -50,7 +50,7 @@ func (m *maker) fillURL(row *sheet.Row, e *entry) *finding {
 	}
 	target, changed := encode(unescape(row.Target), keep)
 	if changed {
-		e.note(codeEncoded, sheet.TargetColumn, "characters that Akamai wants percent-encoded were encoded")
+		e.note(codeEncoded, sheet.TargetColumn, encodedWords(row.Target, keep))
 	}
 	r.RedirectURL = target
 	switch {
@@ -62,7 +62,11 @@ func (m *maker) fillURL(row *sheet.Row, e *entry) *finding {
 		r.UseIncomingSchemeAndHost = m.options.Relative == copySchema
 	default:
 		scheme, rest, ok := strings.Cut(target, "://")
-		if scheme = lower(scheme); !ok || scheme != "http" && scheme != "https" || strings.HasPrefix(rest, "/") || rest == "" {
+		host, _, _ := strings.Cut(rest, "/")
+		if strings.Contains(host, "%40") { // an @ in the target
+			return reject(codeBadTarget, sheet.TargetColumn, "%s holds a user name, which browsers warn of", shown(row.Target))
+		}
+		if scheme = lower(scheme); !ok || scheme != "http" && scheme != "https" || host == "" {
 			return reject(codeBadTarget, sheet.TargetColumn, "%s is neither a path, which begins with /, nor a URL with http:// or https://", shown(row.Target))
 		}
 		r.UseRelativeURL = relativeNone

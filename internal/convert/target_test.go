@@ -9,8 +9,6 @@ import (
 	"cloudletmig/internal/redirect"
 )
 
-type optionsOf = convert.Options
-
 // answer writes what a rule answers: status, target, how it is completed.
 func answer(t tester, raw []byte) string {
 	t.Helper()
@@ -30,12 +28,12 @@ func answer(t tester, raw []byte) string {
 
 // TestTargets: from target, status and the columns beside them to what the rule answers.
 func TestTargets(t *testing.T) {
-	copied := func(o *optionsOf) { o.Relative = convert.CopySchemeHost }
-	keep := func(o *optionsOf) { o.Query = convert.QueryKeep }
-	status := func(o *optionsOf) { o.Status = 302 }
+	copied := func(o *convert.Options) { o.Relative = convert.CopySchemeHost }
+	keep := func(o *convert.Options) { o.Query = convert.QueryKeep }
+	status := func(o *convert.Options) { o.Status = 302 }
 	for _, c := range []struct {
 		name        string
-		mutate      func(*optionsOf)
+		mutate      func(*convert.Options)
 		head, row   string
 		want, codes string
 	}{
@@ -45,7 +43,7 @@ func TestTargets(t *testing.T) {
 		{"URL, copied", copied, "", "https://o.example/t", "301 https://o.example/t none", ""},
 		{"URL in capitals", nothing, "", "HTTPS://O.example/T", "301 HTTPS://O.example/T none", ""},
 		{"URL without path", nothing, "", "https://o.example", "301 https://o.example none", ""},
-		{"no scheme", nothing, "", "//o.example/t", "301 https://o.example/t none", "scheme-pinned"},
+		{"no scheme", nothing, "", "//o.example/t", "301 https://o.example/t none", "target-scheme"},
 		{"port", nothing, "", "https://o.example:8443/t", "301 https://o.example:8443/t none", ""},
 		{"encoded", nothing, "", "/t%20t", "301 /t%20t relative_url", ""},
 		{"to be encoded", nothing, "", `/t ü\ "`, "301 /t%20%C3%BC%20%22 relative_url", "encoded"},
@@ -100,7 +98,7 @@ func TestGroupsOfARegex(t *testing.T) {
 		{"^https://h.com/old(/x.*)$", `\1/t`, `301 \1/t relative_url`},
 		{"/(?:a)/b", `/t/\1`, "bad-regex target"},
 	} {
-		rule, rejected, _ := lone(t, func(o *optionsOf) { o.NoProof = true }, "source,target,regex\n,"+c.target+","+quoted(c.regex)+"\n/ok,/t,\n")
+		rule, rejected, _ := lone(t, func(o *convert.Options) { o.NoProof = true }, "source,target,regex\n,"+c.target+","+quoted(c.regex)+"\n/ok,/t,\n")
 		if got := answer(t, rule); rejected != "" && rejected != c.want || rejected == "" && got != c.want {
 			t.Errorf("%q with %q: %q %q, want %q", c.target, c.regex, got, rejected, c.want)
 		}

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -41,6 +42,20 @@ func encode(text, keep string) (string, bool) {
 		}
 	}
 	return string(out), true
+}
+
+// encodedWords names the first character that encode changes.
+func encodedWords(text, keep string) string {
+	for i, r := range text {
+		if !mustEncode[text[i]] || !needsEncoding(text, i, keep) {
+			continue
+		}
+		if r > ' ' && r < 0x7f {
+			return fmt.Sprintf("characters that Akamai wants percent-encoded were encoded, the first is %q", r)
+		}
+		return fmt.Sprintf("characters that Akamai wants percent-encoded were encoded, the first is %U", r)
+	}
+	return "characters that Akamai wants percent-encoded were encoded"
 }
 
 func needsEncoding(text string, i int, keep string) bool {

@@ -97,7 +97,7 @@ func (c *conversion) pin(rows []step) error {
 		}
 		c.set.Replace(c.id(st.row), &e.rule)
 		c.sizes[st.row] += uint32(len(e.src.scheme) + len("://"))
-		c.collect(st.row, codeScheme, severityWarning, sheet.SourceColumn, func() string {
+		c.collect(st.row, codeScheme, SeverityWarning, sheet.SourceColumn, func() string {
 			return "the scheme of the source counts in this rule, which would lead to itself otherwise"
 		})
 	}
@@ -114,7 +114,7 @@ func (c *conversion) tell(found map[uint32]step) {
 		if st.code == codeChain && c.options.Collapse && st.end != "" {
 			c.target[row] = st.end
 		}
-		c.collect(row, st.code, severityWarning, sheet.SourceColumn, func() string {
+		c.collect(row, st.code, SeverityWarning, sheet.SourceColumn, func() string {
 			switch st.code {
 			case codeShadowed:
 				return "never answers: " + c.ruleWords(st.other) + " takes its requests"

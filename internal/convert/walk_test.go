@@ -48,6 +48,9 @@ func TestWhereRedirectsLead(t *testing.T) {
 		{"http to https, kept", kept, simple("http://h.com/a,https://h.com/a"), []string{"2 scheme-pinned"}},
 		{"http to https, as written", nothing, manager("http://h.com/a,https://h.com/a,301"), []string{}},
 		{"http to https by wildcard", nothing, simple("http://h.com/*,https://h.com/*"), []string{"2 scheme-pinned"}},
+		{"http to https with a query", nothing, simple("http://h.com/a?x=1&y=2,https://h.com/a?x=1&y=2"), []string{"2 scheme-pinned"}},
+		{"http to https, the query kept", keep, simple("http://h.com/a?x=1,https://h.com/a"), []string{"2 scheme-pinned"}},
+		{"http to https with a fragment", nothing, simple("http://h.com/a*b,https://h.com/a*b#f"), []string{"2 literal-wildcard", "2 scheme-pinned"}},
 		{"https to http and back", nothing, simple("http://h.com/a,https://h.com/a", "https://h.com/a,http://h.com/a", "/ok,/x"), []string{"2 loop", "3 loop"}},
 		{"to www", nothing, simple("h.com/a,https://www.h.com/a"), []string{}},
 		{"to www by wildcard", nothing, simple("h.com/*,https://www.h.com/*"), []string{}},
@@ -57,6 +60,8 @@ func TestWhereRedirectsLead(t *testing.T) {
 		{"no host, same path, another site", site, simple("/a,https://h.com/a"), []string{"2 possible-loop"}},
 		{"no host, other path, our site", site, simple("/a,https://www.h.com/b"), []string{}},
 		{"case apart", nothing, simple("/Foo,/foo"), []string{"2 case-only"}},
+		{"case apart with a query", nothing, simple("/Foo?x=1,/foo?x=1"), []string{"2 case-only"}},
+		{"case apart in a query", nothing, simple("/foo?x=V,/foo?x=v"), []string{"2 case-only"}},
 		{"case apart and back", nothing, simple("/Foo,/foo", "/foo,/Foo", "/ok,/x"), []string{"2 case-only", "2 loop", "3 case-only", "3 loop"}},
 		{"disabled", nothing, managerHead + ",disabled\n/a,/a,301,1\n/b,/c,301,\n", []string{}},
 	} {

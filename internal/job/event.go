@@ -13,7 +13,7 @@ const (
 	Finished
 	// KeptDone: an item was done by an earlier run.
 	KeptDone
-	// Failed: an item failed for good; Err says why.
+	// Failed: an item failed for good, or was left pending if errors.Is(Err, ErrPending); Err says why.
 	Failed
 )
 

@@ -9,8 +9,13 @@ import (
 	"time"
 )
 
-// ErrIncomplete is what Run returns when the run came to its end but some items failed.
-var ErrIncomplete = errors.New("some items failed")
+var (
+	// ErrIncomplete is what Run returns when the run came to its end but some items failed.
+	ErrIncomplete = errors.New("some items failed")
+	// ErrPending is wrapped by the error of an item that did not fail but could not be finished in this run: its record
+	// stays as it is. Run returns it when the run came to its end, no item failed, and some are left so.
+	ErrPending = errors.New("not finished, the next run goes on with it")
+)
 
 // group is how many records share one commit at most, and linger how long a record waits for others to share it with.
 const (
@@ -32,6 +37,12 @@ func Stop(err error) error {
 	return &stopError{err: err}
 }
 
+// Stops reports whether err was made by Stop, or wraps what was.
+func Stops(err error) bool {
+	_, ok := errors.AsType[*stopError](err)
+	return ok
+}
+
 // Pool says how a run is done. Only the Journal must be set.
 type Pool struct {
 	Workers int     // calls of Do at a time; 1 when 0
@@ -46,7 +57,8 @@ type Pool struct {
 
 // Run does the items and all that follows from them, and waits until every goroutine that it started has ended. When
 // ctx ends, nothing new starts, what has been done is still written and recorded, what was interrupted stays pending,
-// and Run returns ctx.Err(). It returns the error given to Stop by an item, or ErrIncomplete when items failed.
+// and Run returns ctx.Err(). It returns the error given to Stop by an item, ErrIncomplete when items failed, or ErrPending
+// when none failed but some could not be finished.
 func (p Pool) Run(ctx context.Context, items ...Item) error {
 	p.Workers = max(p.Workers, 1)
 	if p.Writers == 0 {
@@ -86,10 +98,7 @@ func (p Pool) Run(ctx context.Context, items ...Item) error {
 		}
 		return err
 	}
-	if r.failures() > 0 {
-		return ErrIncomplete
-	}
-	return nil
+	return r.outcome()
 }
 
 // run is one call of Pool.Run.
@@ -100,8 +109,9 @@ type run struct {
 	writes  chan finished
 	records chan finished
 
-	mu     sync.Mutex
-	failed int
+	mu      sync.Mutex
+	failed  int
+	pending int
 }
 
 // finished is an item whose Do has returned.
@@ -131,10 +141,17 @@ func (r *run) found(items []Item) {
 	r.queue.push(items)
 }
 
-func (r *run) failures() int {
+// outcome is the error of a run that came to its end.
+func (r *run) outcome() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.failed
+	switch {
+	case r.failed > 0:
+		return ErrIncomplete
+	case r.pending > 0:
+		return ErrPending
+	}
+	return nil
 }
 
 func (r *run) work(ctx context.Context) {
@@ -164,7 +181,8 @@ func (r *run) work(ctx context.Context) {
 	}
 }
 
-// settleError decides what an error means: the end of the run, an interruption, or the failure of this one item.
+// settleError decides what an error means: the end of the run, an interruption, or that this one item failed or is left
+// pending.
 func (r *run) settleError(ctx context.Context, t *Task, err error) {
 	stop, stops := errors.AsType[*stopError](err)
 	switch {
@@ -173,6 +191,12 @@ func (r *run) settleError(ctx context.Context, t *Task, err error) {
 		r.queue.settle()
 	case ctx.Err() != nil:
 		r.queue.settle() // interrupted: pending, not failed
+	case errors.Is(err, ErrPending):
+		r.mu.Lock()
+		r.pending++
+		r.mu.Unlock()
+		r.tell(Event{Kind: Failed, Key: t.key, Depth: t.depth, Err: err})
+		r.queue.settle()
 	default:
 		rec, recErr := t.reached(context.WithoutCancel(ctx))
 		if recErr != nil {

@@ -13,6 +13,9 @@ type Task struct {
 	journal Journal
 }
 
+// Key is the item's key.
+func (t *Task) Key() string { return t.key }
+
 // Earlier gives the record that earlier work left of this item, and whether there is one.
 func (t *Task) Earlier(ctx context.Context) (Record, bool, error) {
 	rec, ok, err := t.journal.Get(ctx, t.key)
