@@ -301,3 +301,35 @@ func (w *watched) Put(ctx context.Context, records ...job.Record) error {
 	}
 	return w.Memory.Put(ctx, records...)
 }
+
+func TestPendingItemIsNoFailure(t *testing.T) {
+	waits := func(_ context.Context, task *job.Task) (job.Step, error) {
+		return job.Step{}, errors.Join(task.Save(t.Context(), "sent", task.Key()), fmt.Errorf("look up: %w", job.ErrPending))
+	}
+	for _, c := range []struct {
+		items []job.Item
+		want  error
+	}{
+		{[]job.Item{{Key: "x", Do: waits}, leaf("a", nil)}, job.ErrPending},
+		{[]job.Item{{Key: "x", Do: waits}, leaf("a", errors.New("no"))}, job.ErrIncomplete},
+	} {
+		var j job.Memory
+		var told error
+		err := job.Pool{Journal: &j, Watch: func(e job.Event) {
+			if e.Kind == job.Failed && e.Key == "x" {
+				told = e.Err
+			}
+		}}.Run(t.Context(), c.items...)
+		rec, _, _ := j.Get(t.Context(), "x")
+		if !errors.Is(err, c.want) || !errors.Is(told, job.ErrPending) || rec.State != "sent" || rec.Err != "" || string(rec.Data) != `"x"` {
+			t.Errorf("Run: %v, told %v, recorded %+v", err, told, rec)
+		}
+	}
+}
+
+func TestStops(t *testing.T) {
+	full := errors.New("disk full")
+	if !job.Stops(fmt.Errorf("x: %w", job.Stop(full))) || job.Stops(full) || job.Stops(nil) {
+		t.Error("Stops does not know what Stop made")
+	}
+}

@@ -71,6 +71,7 @@ func (c *change[B, ID]) advance(ctx context.Context) (time.Time, error) {
 		return c.verify(ctx)
 	case finalise:
 		return c.finalise(ctx)
+	case job.Done: // step ends before
 	}
 	return time.Time{}, fmt.Errorf("%s is recorded in state %q, which is not known", c.task.Key(), c.state)
 }
@@ -161,6 +162,7 @@ func (c *change[B, ID]) ended(ctx context.Context, verdict cloudlet.Verdict, rep
 		c.waited, c.polls = 0, 0
 	case cloudlet.Conflict, cloudlet.Unknown:
 		to = settle
+		c.polls = 0
 		if err == nil {
 			m.Why = "the answer names nothing that was made"
 		}

@@ -17,15 +17,15 @@ const (
 
 var (
 	markers = regexp.MustCompile(`\[cmig:[0-9A-Za-z_.-]{1,8}/[0-9A-Za-z_.:/~-]{1,64}\]`)
-	unsafe  = regexp.MustCompile(`[^0-9A-Za-z_.:/-]`)
+	unfit   = regexp.MustCompile(`[^0-9A-Za-z_.:/-]`)
 )
 
 // Marker names an item of a run in the account: [cmig:<run8>/<item>], at most 80 characters, all of them ASCII. Items
 // with different names have different markers: a name with other characters than letters, digits and "_.:/-", or with
 // more than 64, is made to fit and ends with a part of its hash.
 func Marker(run, item string) string {
-	run = strings.NewReplacer("/", "_", ":", "_").Replace(unsafe.ReplaceAllString(run, "_"))
-	name := unsafe.ReplaceAllString(item, "_")
+	run = strings.NewReplacer("/", "_", ":", "_").Replace(unfit.ReplaceAllString(run, "_"))
+	name := unfit.ReplaceAllString(item, "_")
 	if name != item || len(name) > markerItem || name == "" {
 		sum := sha256.Sum256([]byte(item))
 		name = name[:min(len(name), markerItem-markerSum-1)] + "~" + hex.EncodeToString(sum[:])[:markerSum]
