@@ -108,9 +108,6 @@ func (w *Writer) JSON(name string, v any) error {
 // Read gives a file that was written.
 func (w *Writer) Read(file string) ([]byte, error) { return w.folder.ReadFile(file) }
 
-// Open opens a file that was written so far, for reading.
-func (w *Writer) Open(file string) (*os.File, error) { return w.folder.Open(file) }
-
 func (w *Writer) write(name string, fill func(io.Writer) error) (sum string, err error) {
 	if name == "" || name[0] == '.' || !plain(name, "_-.") {
 		return "", fmt.Errorf("write %q: not a plain name", name)

@@ -21,130 +21,247 @@ type sheetFile struct {
 	Name  string   `json:"file"`
 	Rules int      `json:"rules"`
 	Lost  []string `json:"lost"`
-	text  []byte
 }
 
-// convertBack turns rules into sheets: one list of rules into a file, several into a folder.
-func (a *app) convertBack(ctx context.Context, sources []string, o convertOptions) error {
+// convertBack turns rules into sheets: one list of rules into a file, several into a folder. It holds one sheet at a time.
+func (a *app) convertBack(ctx context.Context, sources []string, o convertOptions) (err error) {
 	if o.Out == "" && !o.DryRun {
 		return &usageError{text: "convert --to csv needs --out, a file, or a folder for several sheets"}
 	}
-	var files []sheetFile
+	b := backRun{options: o, out: sheetsOut{out: o.Out, force: o.Force, dry: o.DryRun}, from: map[string]string{}}
+	if err := b.out.begin(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.out.discard()) }()
 	for _, source := range sources {
-		lists, err := a.readRules(ctx, source)
-		if err != nil {
-			return err
-		}
-		for _, l := range lists {
-			f, err := backSheet(l)
-			if err != nil {
-				return &usageError{text: fmt.Sprintf("%s: %s: %v", source, l.name, err)}
+		for l, err := range a.eachRules(ctx, source) {
+			if err == nil {
+				err = b.take(ctx, source, l)
 			}
-			files = append(files, f)
+			if err != nil {
+				return err
+			}
 		}
 	}
-	if len(files) == 0 {
+	if len(b.files) == 0 {
 		return &usageError{text: "there are no Edge Redirector rules in " + strings.Join(sources, ", ")}
 	}
-	lost := 0
-	for _, f := range files {
-		if len(f.Lost) > 0 && !o.Lossy {
-			return &usageError{
-				text: fmt.Sprintf("%s: a sheet cannot say everything: %s", f.Name, f.Lost[0]),
-				hint: "--lossy leaves such things out, and names them",
-			}
-		}
-		lost += len(f.Lost)
+	if err := b.out.finish(); err != nil {
+		return err
 	}
-	if !o.DryRun {
-		if err := writeSheets(o, files); err != nil {
-			return err
-		}
-	}
-	return a.backSummary(o, files, lost)
+	return a.backSummary(o, b.files, b.lost)
 }
 
-func backSheet(l ruleList) (sheetFile, error) {
+// backRun is one conversion of rules into sheets.
+type backRun struct {
+	options convertOptions
+	out     sheetsOut
+	files   []sheetFile
+	from    map[string]string // sources by the names of their sheets, whatever the case
+	lost    int
+}
+
+// take makes a sheet of a list of rules. The first thing that is lost ends the run, unless --lossy is given.
+func (b *backRun) take(ctx context.Context, source string, l ruleList) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f, text, err := backSheet(l)
+	if err != nil {
+		return &usageError{text: fmt.Sprintf("%s: %s: %v", source, l.name, err)}
+	}
+	if len(f.Lost) > 0 && !b.options.Lossy {
+		return &usageError{
+			text: fmt.Sprintf("%s: a sheet cannot say everything: %s", f.Name, f.Lost[0]),
+			hint: "--lossy leaves such things out, and names them",
+		}
+	}
+	key := strings.ToLower(f.Name)
+	if earlier, taken := b.from[key]; taken {
+		return &usageError{
+			text: fmt.Sprintf("%s and %s would both become %s", earlier, source, f.Name), hint: "convert them apart, each with its own --out",
+		}
+	}
+	b.from[key] = source
+	b.files = append(b.files, f)
+	b.lost += len(f.Lost)
+	return b.out.add(f.Name, text)
+}
+
+func backSheet(l ruleList) (sheetFile, []byte, error) {
 	var text bytes.Buffer
 	lost, err := convert.WriteSheet(&text, l.body.Rules)
-	f := sheetFile{Name: l.name + ".csv", Rules: len(l.body.Rules), Lost: []string{}, text: text.Bytes()}
+	f := sheetFile{Name: l.name + ".csv", Rules: len(l.body.Rules), Lost: []string{}}
 	if l.version != 0 {
-		f.Name = strings.TrimSuffix(snapshot.VersionFile(snapshot.PolicyFolder(l.policy), l.version), ".json") + ".csv"
+		f.Name = filepath.ToSlash(strings.TrimSuffix(snapshot.VersionFile(snapshot.PolicyFolder(l.policy), l.version), ".json") + ".csv")
 	}
 	for _, u := range lost {
 		f.Lost = append(f.Lost, u.String())
 	}
-	return f, err
+	return f, text.Bytes(), err
 }
 
-// writeSheets writes one sheet to a file, or several into a folder that must be absent or empty unless --force is given.
-func writeSheets(o convertOptions, files []sheetFile) error {
-	info, err := os.Stat(o.Out)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// sheetsOut is where sheets go: into a file when there is one, else into a folder, which appears with all of them or not
+// at all. Into a folder that is not empty, which --force allows, they go one after another once all are made.
+type sheetsOut struct {
+	out        string
+	force, dry bool
+	names      []string
+	only       []byte          // the one sheet, until there are two
+	temp       string          // where several are made; empty: nowhere yet
+	folder     *durable.Folder // that is temp
+	info       fs.FileInfo     // of what is there; nil: nothing
+	full       bool            // it is a folder with something in it
+}
+
+// begin looks at what is there, and refuses what must not be replaced.
+func (s *sheetsOut) begin() error {
+	if s.dry {
+		return nil
+	}
+	info, err := os.Stat(s.out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
 		return &usageError{text: err.Error()}
 	}
-	if len(files) == 1 && (err != nil || !info.IsDir()) && !strings.HasSuffix(o.Out, string(filepath.Separator)) {
-		if err == nil && !o.Force {
-			return &usageError{text: o.Out + " is there already", hint: "name another file, or replace this one with --force"}
-		}
-		return writeAll(filepath.Dir(o.Out), []sheetFile{{Name: filepath.Base(o.Out), text: files[0].text}})
+	s.info = info
+	if !info.IsDir() {
+		return nil // what else is wrong depends on the number of sheets
 	}
-	if err == nil && !info.IsDir() {
-		return &usageError{text: fmt.Sprintf("%s is a file, and there are %d sheets to write", o.Out, len(files)), hint: "name a folder"}
-	}
-	entries, readErr := os.ReadDir(o.Out)
-	if readErr == nil && len(entries) > 0 {
-		if !o.Force {
-			return &usageError{text: o.Out + " is not empty", hint: "name a new folder, or write into this one with --force"}
-		}
-		return writeAll(o.Out, files)
-	}
-	return writeFolder(o.Out, files)
-}
-
-// writeFolder makes a folder of sheets, which appears with all of them or not at all.
-func writeFolder(dir string, files []sheetFile) error {
-	dir = filepath.Clean(dir)
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return unusableOut(err)
-	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".partial-")
+	entries, err := os.ReadDir(s.out)
 	if err != nil {
 		return unusableOut(err)
 	}
-	err = writeAll(temp, files)
-	if err == nil {
-		err = os.Chmod(temp, 0o755) //nolint:gosec // as folders are made elsewhere
-	}
-	if err == nil {
-		if err = os.Remove(dir); errors.Is(err, fs.ErrNotExist) { // it may be there, and empty
-			err = nil
-		}
-	}
-	if err == nil {
-		err = durable.Rename(temp, dir)
-	}
-	if err != nil {
-		return errors.Join(unusableOut(err), os.RemoveAll(temp))
+	if s.full = len(entries) > 0; s.full && !s.force {
+		return &usageError{text: s.out + " is not empty", hint: "name a new folder, or write into this one with --force"}
 	}
 	return nil
 }
 
-// writeAll writes sheets into a folder, each whole or not at all.
-func writeAll(dir string, files []sheetFile) (err error) {
+// add takes one sheet more.
+func (s *sheetsOut) add(name string, text []byte) error {
+	s.names = append(s.names, name)
+	switch {
+	case s.dry:
+		return nil
+	case len(s.names) == 1:
+		s.only = text
+		return nil
+	case s.info != nil && !s.info.IsDir():
+		return &usageError{text: s.out + " is a file, and there are several sheets to write", hint: "name a folder"}
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	return wrapOut(s.folder.WriteFile(name, text))
+}
+
+// open makes the folder in which several sheets are made, and puts the first into it.
+func (s *sheetsOut) open() error {
+	if s.temp != "" {
+		return nil
+	}
+	out := filepath.Clean(s.out)
+	above := filepath.Dir(out)
+	for { // what is missing is made when all is well
+		if _, err := os.Stat(above); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		above = filepath.Dir(above)
+	}
+	var err error
+	if s.temp, err = os.MkdirTemp(above, filepath.Base(out)+".partial-"); err != nil {
+		return unusableOut(err)
+	}
+	if s.folder, err = durable.Open(s.temp); err != nil {
+		return unusableOut(err)
+	}
+	first := s.only
+	s.only = nil
+	return wrapOut(s.folder.WriteFile(s.names[0], first))
+}
+
+// discard removes what is left of the sheets that are not where they belong.
+func (s *sheetsOut) discard() error {
+	if s.temp == "" {
+		return nil
+	}
+	var err error
+	if s.folder != nil {
+		err = s.folder.Close()
+	}
+	return errors.Join(err, os.RemoveAll(s.temp))
+}
+
+// finish puts the sheets where they belong.
+func (s *sheetsOut) finish() error {
+	folder := s.info != nil && s.info.IsDir() || strings.HasSuffix(s.out, string(filepath.Separator))
+	switch {
+	case s.dry:
+		return nil
+	case len(s.names) == 1 && !folder:
+		if s.info != nil && !s.force {
+			return &usageError{text: s.out + " is there already", hint: "name another file, or replace this one with --force"}
+		}
+		text := s.only
+		return writeSheets(filepath.Dir(s.out), []string{filepath.Base(s.out)}, func(string) ([]byte, error) { return text, nil })
+	case len(s.names) == 1 && s.info != nil && !s.info.IsDir():
+		return &usageError{text: s.out + " is a file", hint: "name a folder, or leave out the slash at the end"}
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	if s.full {
+		return writeSheets(s.out, s.names, s.folder.ReadFile)
+	}
+	return wrapOut(s.appear())
+}
+
+// appear makes the folder of sheets the one that was asked for, which is not there, or empty.
+func (s *sheetsOut) appear() error {
+	if err := s.folder.Sync(s.names...); err != nil {
+		return err
+	}
+	if err := os.Chmod(s.temp, 0o755); err != nil { //nolint:gosec // as folders are made elsewhere
+		return err
+	}
+	out := filepath.Clean(s.out)
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return durable.Rename(s.temp, out)
+}
+
+// writeSheets writes sheets into a folder, each whole or not at all.
+func writeSheets(dir string, names []string, read func(name string) ([]byte, error)) (err error) {
 	folder, err := durable.Create(dir)
 	if err != nil {
 		return unusableOut(err)
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
-	names := make([]string, 0, len(files))
-	for _, f := range files {
-		if err := folder.WriteFile(filepath.ToSlash(f.Name), f.text); err != nil {
+	for _, name := range names {
+		text, err := read(name)
+		if err != nil {
+			return err
+		}
+		if err := folder.WriteFile(name, text); err != nil {
 			return unusableOut(err)
 		}
-		names = append(names, filepath.ToSlash(f.Name))
 	}
 	return folder.Sync(names...)
+}
+
+// wrapOut is unusableOut for what may be no error.
+func wrapOut(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unusableOut(err)
 }
 
 func (a *app) backSummary(o convertOptions, files []sheetFile, lost int) error {

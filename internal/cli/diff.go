@@ -166,6 +166,11 @@ func (f *diffFilter) missed() error {
 
 // diffSnapshots compares two snapshots, one of which may be the account.
 func (a *app) diffSnapshots(ctx context.Context, left, right string, f *diffFilter) (err error) {
+	defer func() {
+		if errors.Is(err, context.Canceled) {
+			err = fmt.Errorf("interrupted before the comparison was done: %w", err)
+		}
+	}()
 	sides, done, err := a.diffSides(ctx, left, right, f)
 	if err != nil {
 		return err

@@ -105,6 +105,9 @@ func (a *app) asideOptions(ctx context.Context, other *snapshot.Snapshot, same b
 		return o, fmt.Errorf("read the options of the snapshot: %w", err)
 	}
 	o.CSV = false
+	if !same { // another account has other groups
+		o.Groups = nil
+	}
 	o.APIs = slices.DeleteFunc(o.APIs, func(api cloudlet.API) bool { return !slices.Contains(f.apis, string(api)) })
 	if len(o.APIs) == 0 {
 		return o, &usageError{text: "the snapshot has no policies of the APIs that --api names"}

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,33 +30,54 @@ type ruleList struct {
 // maxRulesFile is how large a file with rules may be: several times what the API takes.
 const maxRulesFile = 64 << 20
 
-// readRules reads lists of rules: of a JSON file with matchRules, a converted folder, a snapshot, or one version of a
-// snapshot as SNAPSHOT:POLICY@VERSION.
+// readRules reads all lists of rules of a source at once.
 func (a *app) readRules(ctx context.Context, source string) ([]ruleList, error) {
-	info, err := os.Stat(source)
+	var lists []ruleList
+	for l, err := range a.eachRules(ctx, source) {
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, l)
+	}
+	return lists, nil
+}
+
+// eachRules gives lists of rules one after another: of a JSON file with matchRules, a converted folder, a snapshot, or one
+// version of a snapshot as SNAPSHOT:POLICY@VERSION. An error is the last that comes. Of a snapshot it holds the versions of
+// one policy at a time.
+func (a *app) eachRules(ctx context.Context, source string) iter.Seq2[ruleList, error] {
+	return func(yield func(ruleList, error) bool) {
+		info, err := os.Stat(source)
+		if err == nil && info.IsDir() {
+			a.folderRules(ctx, source, yield)
+			return
+		}
+		yield(a.oneList(ctx, source, info, err))
+	}
+}
+
+// oneList reads the rules of a file, or of one version of a snapshot; found and missing are what is known of the file.
+func (a *app) oneList(ctx context.Context, source string, found fs.FileInfo, missing error) (ruleList, error) {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(missing, fs.ErrNotExist):
 		if dir, policy, version, ok := cutVersion(source); ok {
 			return a.versionRules(ctx, dir, policy, version)
 		}
-		return nil, &usageError{text: err.Error(), hint: "give a JSON file with matchRules, a converted folder, a snapshot, or SNAPSHOT:POLICY@VERSION"}
-	case err != nil:
-		return nil, &usageError{text: err.Error()}
-	case info.IsDir():
-		return a.folderRules(ctx, source)
-	case info.Size() > maxRulesFile:
-		return nil, &usageError{text: source + " is far larger than a policy can be"}
+		return ruleList{}, &usageError{text: missing.Error(), hint: "give a JSON file with matchRules, a converted folder, a snapshot, or SNAPSHOT:POLICY@VERSION"}
+	case missing != nil:
+		return ruleList{}, &usageError{text: missing.Error()}
+	case found.Size() > maxRulesFile:
+		return ruleList{}, &usageError{text: source + " is far larger than a policy can be"}
 	}
 	doc, err := os.ReadFile(source)
 	if err != nil {
-		return nil, &usageError{text: err.Error()}
+		return ruleList{}, &usageError{text: err.Error()}
 	}
 	body, err := chunkset.ReadBody(doc)
 	if err != nil {
-		return nil, &usageError{text: source + ": " + err.Error()}
+		return ruleList{}, &usageError{text: source + ": " + err.Error()}
 	}
-	name := strings.TrimSuffix(filepath.Base(source), ".json")
-	return []ruleList{{name: name, body: body}}, nil
+	return ruleList{name: strings.TrimSuffix(filepath.Base(source), ".json"), body: body}, nil
 }
 
 // cutVersion takes SNAPSHOT:POLICY@VERSION apart.
@@ -73,21 +96,18 @@ func cutVersion(text string) (dir, policy string, version int64, ok bool) {
 	return rest[:at], rest[at+1:], version, true
 }
 
-func (a *app) versionRules(ctx context.Context, dir, policy string, version int64) ([]ruleList, error) {
+func (a *app) versionRules(ctx context.Context, dir, policy string, version int64) (ruleList, error) {
 	s, err := snapshot.Open(dir)
 	if err != nil {
-		return nil, unreadable("the snapshot", dir, err)
+		return ruleList{}, unreadable("the snapshot", dir, err)
 	}
 	defer s.Close()
 	p, err := find(ctx, s, listOptions{APIs: []string{"v2", "v3"}, warn: a.log.Warn}, policy)
 	if err != nil {
-		return nil, err
+		return ruleList{}, err
 	}
 	body, err := versionBody(ctx, s, p, version)
-	if err != nil {
-		return nil, err
-	}
-	return []ruleList{{name: p.Name, policy: p, version: version, body: body}}, nil
+	return ruleList{name: p.Name, policy: p, version: version, body: body}, err
 }
 
 func versionBody(ctx context.Context, from reader, p cloudlet.Policy, version int64) (chunkset.Body, error) {
@@ -102,62 +122,80 @@ func versionBody(ctx context.Context, from reader, p cloudlet.Policy, version in
 	return body, nil
 }
 
-// folderRules reads every chunk of a converted folder, or every Edge Redirector version of a snapshot.
-func (a *app) folderRules(ctx context.Context, dir string) ([]ruleList, error) {
+// folderRules gives every chunk of a converted folder, or every Edge Redirector version of a snapshot.
+func (a *app) folderRules(ctx context.Context, dir string, yield func(ruleList, error) bool) {
 	set, err := chunkset.Open(dir)
 	if err == nil {
 		defer func() { _ = set.Close() }() // it was only read
-		var lists []ruleList
 		for _, chunk := range set.Dispatch.Chunks {
 			body, err := set.Chunk(chunk)
 			if err != nil {
-				return nil, &usageError{text: err.Error()}
+				err = &usageError{text: err.Error()}
 			}
-			lists = append(lists, ruleList{name: chunk.Policy, body: body})
+			if !yield(ruleList{name: chunk.Policy, body: body}, err) || err != nil {
+				return
+			}
 		}
-		return lists, nil
+		return
 	}
 	if !errors.Is(err, chunkset.ErrNoDispatch) {
-		return nil, &usageError{text: dir + ": " + err.Error()}
+		yield(ruleList{}, &usageError{text: dir + ": " + err.Error()})
+		return
 	}
 	s, err := snapshot.Open(dir)
 	if errors.Is(err, snapshot.ErrNoManifest) {
-		return nil, &usageError{text: dir + " is neither a converted folder nor a snapshot"}
+		yield(ruleList{}, &usageError{text: dir + " is neither a converted folder nor a snapshot"})
+		return
 	}
 	if err != nil {
-		return nil, unreadable("the snapshot", dir, err)
+		yield(ruleList{}, unreadable("the snapshot", dir, err))
+		return
 	}
 	defer s.Close()
-	return a.snapshotRules(ctx, s)
+	a.snapshotRules(ctx, s, yield)
 }
 
-func (a *app) snapshotRules(ctx context.Context, s *snapshot.Snapshot) ([]ruleList, error) {
+// snapshotRules gives the versions of one policy after another, each policy's in order.
+func (a *app) snapshotRules(ctx context.Context, s *snapshot.Snapshot, yield func(ruleList, error) bool) {
 	all, err := policies(ctx, s, listOptions{APIs: []string{"v2", "v3"}, warn: a.log.Warn})
 	if err != nil {
-		return nil, err
+		yield(ruleList{}, err)
+		return
 	}
-	var lists []ruleList
 	for _, p := range all {
 		if p.Type != "ER" {
 			continue
 		}
-		text, err := s.Get(ctx, p.API.Versions(p.ID, true))
+		versions, err := policyRules(ctx, s, p)
 		if err != nil {
-			return nil, err
+			yield(ruleList{}, err)
+			return
 		}
-		versions, err := cloudlet.ParseList(text, func(raw json.RawMessage) (ruleList, error) {
-			v, err := cloudlet.ParseVersion(raw)
-			if err != nil {
-				return ruleList{}, err
+		for _, v := range versions {
+			if !yield(v, nil) {
+				return
 			}
-			body, err := chunkset.ReadBody(raw)
-			return ruleList{name: fmt.Sprintf("%s version %d", p, v.Number), policy: p, version: v.Number, body: body}, err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
 		}
-		slices.SortFunc(versions, func(a, b ruleList) int { return int(a.version - b.version) })
-		lists = append(lists, versions...)
 	}
-	return lists, nil
+}
+
+// policyRules reads all versions of a policy.
+func policyRules(ctx context.Context, from reader, p cloudlet.Policy) ([]ruleList, error) {
+	text, err := from.Get(ctx, p.API.Versions(p.ID, true))
+	if err != nil {
+		return nil, err
+	}
+	versions, err := cloudlet.ParseList(text, func(raw json.RawMessage) (ruleList, error) {
+		v, err := cloudlet.ParseVersion(raw)
+		if err != nil {
+			return ruleList{}, err
+		}
+		body, err := chunkset.ReadBody(raw)
+		return ruleList{name: fmt.Sprintf("%s version %d", p, v.Number), policy: p, version: v.Number, body: body}, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p, err)
+	}
+	slices.SortFunc(versions, func(a, b ruleList) int { return cmp.Compare(a.version, b.version) })
+	return versions, nil
 }

@@ -144,27 +144,45 @@ func dispatched(set *chunkset.Set) (tracer, error) {
 		if err != nil {
 			return nil, &usageError{text: q.URL() + ": " + err.Error(), hint: "give a whole URL: the property chooses by its host"}
 		}
-		list := lists[chosen.Rule]
+		policy := policyOf(&chosen)
+		list := lists[policy]
 		if !found || !chosen.Enabled || list == nil {
 			return []traced{{Why: "the property rules lead to no policy"}}, nil
 		}
 		t, err := evaluate(list, q)
-		t.Policy = chosen.Rule
+		t.Policy = policy
 		return []traced{t}, err
 	}, nil
 }
 
-// inSequence traces in the chunks of a sequence, one after another, as a property would have to.
+// policyOf is the policy that a behavior asks: of API v2 it names it, of v3 it has a number for it, and its rule has the
+// name.
+func policyOf(chosen *redirect.Chosen) string {
+	if !chosen.Shared && chosen.PolicyName != "" {
+		return chosen.PolicyName
+	}
+	return chosen.Rule
+}
+
+// inSequence traces in the chunks of a sequence, one after another, as a property would have to. A rule of an earlier
+// chunk that might have answered is told with its policy.
 func inSequence(d chunkset.Dispatch, lists map[string]*redirect.List) tracer {
 	return func(q *redirect.Request) ([]traced, error) {
+		var unsure []string
 		for _, chunk := range d.Chunks {
 			t, err := evaluate(lists[chunk.Policy], q)
-			if err != nil || t.Rule > 0 {
-				t.Policy = chunk.Policy
-				return []traced{t}, err
+			if err != nil {
+				return nil, err
+			}
+			if t.Rule > 0 {
+				t.Policy, t.Unsure = chunk.Policy, append(unsure, t.Unsure...)
+				return []traced{t}, nil
+			}
+			for _, u := range t.Unsure {
+				unsure = append(unsure, "policy "+chunk.Policy+", "+u)
 			}
 		}
-		return []traced{{Why: "no rule applies"}}, nil
+		return []traced{{Why: "no rule applies", Unsure: unsure}}, nil
 	}
 }
 

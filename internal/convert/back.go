@@ -174,6 +174,9 @@ func (m *maker) differences(row *sheet.Row, r *redirect.Rule, e *entry) []string
 	if bytes.Equal(want.AppendJSON(nil), got.AppendJSON(nil)) {
 		return nil
 	}
+	if slices.ContainsFunc(e.notes, func(n finding) bool { return n.code == codeCaseOnly }) {
+		return []string{"the redirect URL differs from the match URL in case alone, and a conversion makes the case count"}
+	}
 	for _, part := range []struct {
 		name string
 		same bool

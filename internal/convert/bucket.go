@@ -20,7 +20,7 @@ func hashLower(text []byte) uint16 {
 }
 
 // appendHashes adds the hashes of one key: more than one where no document says how the property reads it, for the path
-// may have been decoded before, and + may stand for a blank.
+// may have been decoded before, and + may stand for a blank. A + that is written as %2B is read as + once it is decoded.
 func appendHashes(hashes []uint16, scratch []byte, text string) ([]uint16, []byte) {
 	add := func(h uint16) {
 		if !slices.Contains(hashes, h) {
@@ -30,9 +30,7 @@ func appendHashes(hashes []uint16, scratch []byte, text string) ([]uint16, []byt
 	var hash uint16
 	hash, scratch = bucketHash(scratch, text)
 	add(hash)
-	plus := strings.Contains(text, "+")
-	twice := strings.Contains(text, "%25")
-	if !plus && !twice {
+	if !ambiguous(text) {
 		return hashes, scratch
 	}
 	// A + that was an escape before the first decoding is none of the visitor's.
@@ -44,6 +42,25 @@ func appendHashes(hashes []uint16, scratch []byte, text string) ([]uint16, []byt
 		add(hashLower(reading))
 	}
 	return hashes, scratch
+}
+
+// ambiguous reports whether a key holds what may be read in more than one way: a +, as it is or encoded, or a % that
+// decoding leaves behind.
+func ambiguous(text string) bool {
+	if strings.IndexByte(text, '%') < 0 {
+		return strings.IndexByte(text, '+') >= 0
+	}
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '%' && isEscape(text[i:]) {
+			c = unhex(text[i+1])<<4 | unhex(text[i+2])
+			i += 2
+		}
+		if c == '+' || c == '%' {
+			return true
+		}
+	}
+	return false
 }
 
 // bucketKeys are the hashes of all rows for one kind of key.

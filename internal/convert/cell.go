@@ -51,6 +51,13 @@ var criteria = []criterion{ //nolint:gochecknoglobals // a table that is only re
 	{sheet.RegionColumn, "regioncode", false, true},
 }
 
+// maxConditions is how many conditions a rule can have (D: no document names a number; people ask for a handful).
+const maxConditions = 100
+
+func tooMany(column sheet.Column) *finding {
+	return reject(codeTooLong, column, "more than %d conditions in one rule", maxConditions)
+}
+
 // criteriaMatches turns the criteria columns of a row into matches.
 func criteriaMatches(row *sheet.Row, to []redirect.Match) ([]redirect.Match, *finding) {
 	for _, c := range criteria {
@@ -60,6 +67,9 @@ func criteriaMatches(row *sheet.Row, to []redirect.Match) ([]redirect.Match, *fi
 		}
 		parts := []string{cell}
 		if c.and {
+			if len(to)+strings.Count(cell, " & ") >= maxConditions {
+				return to, tooMany(c.column)
+			}
 			parts = strings.Split(" "+cell+" ", " & ") // a & at either end has nothing beside it
 		}
 		for _, part := range parts {
@@ -69,12 +79,15 @@ func criteriaMatches(row *sheet.Row, to []redirect.Match) ([]redirect.Match, *fi
 			}
 			to = append(to, m)
 		}
+		if len(to) > maxConditions {
+			return to, tooMany(c.column)
+		}
 	}
 	return to, repeatedParameter(to)
 }
 
 // repeatedParameter refuses two conditions on one parameter of the query, which never match (Cloudlets API v2, Match
-// types that support multiple values).
+// types that support multiple values). The matches are maxConditions at most, so that every pair can be looked at.
 func repeatedParameter(matches []redirect.Match) *finding {
 	for i := range matches {
 		for j := range i {
@@ -143,6 +156,10 @@ func (c criterion) fill(m redirect.Match, values []string, stars stars) (redirec
 			m.Object = &redirect.Object{Type: "simple", Values: values}
 			return m, nil
 		}
+	case typePath:
+		if bad := checkPaths(values, stars); bad != nil {
+			return m, bad
+		}
 	case typeExtension:
 		for i := range values {
 			values[i] = strings.TrimPrefix(values[i], ".")
@@ -161,6 +178,16 @@ func (c criterion) fill(m redirect.Match, values []string, stars stars) (redirec
 		values[i] = strings.ReplaceAll(values[i], " ", "%20") // a bare blank separates values
 	}
 	return contained(m, values, stars), nil
+}
+
+// checkPaths refuses whole paths that there cannot be.
+func checkPaths(values []string, stars stars) *finding {
+	for _, v := range values {
+		if stars != wildStars && !strings.HasPrefix(v, "/") {
+			return reject(codeBadCell, sheet.PathColumn, "%s can be no path, for it does not begin with /; between two * it is looked for anywhere", shown(v))
+		}
+	}
+	return nil
 }
 
 // checkVisitor refuses values that no visitor can have, and writes codes in capitals.
@@ -284,6 +311,19 @@ func splitValues(text string) ([]string, stars) {
 		values = append(values, string(value))
 	}
 	return values, found
+}
+
+// starred reports whether a cell has a * that is a wildcard.
+func starred(cell string) bool {
+	for i := 0; i < len(cell); i++ {
+		switch {
+		case cell[i] == '*':
+			return true
+		case cell[i] == '\\':
+			i++
+		}
+	}
+	return false
 }
 
 func spaced(values []string) bool {

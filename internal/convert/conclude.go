@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"cloudletmig/internal/chunkset"
 	"cloudletmig/internal/sheet"
@@ -67,6 +69,7 @@ func (c *conversion) writeRejected(to io.Writer) error {
 		}
 	}
 	w := sheet.NewWriter(to, c.maker.dialect, columns, rejectedColumns...)
+	w.Style(c.rejectedStyle())
 	var buf []byte
 	for n, k := range c.marks {
 		if k&markRejected == 0 {
@@ -78,11 +81,26 @@ func (c *conversion) writeRejected(to io.Writer) error {
 			return err
 		}
 		code, column, text := c.rejection(uint32(n))
-		if err := w.Write(&row, fmt.Sprint(row.Line), column, code, text); err != nil {
+		line := strconv.Itoa(row.Line)
+		if len(c.sheets) > 1 {
+			line = c.sheetOf(uint32(n)).name + ":" + line
+		}
+		if err := w.Write(&row, line, column, code, text); err != nil {
 			return err
 		}
 	}
 	return w.Flush()
+}
+
+// rejectedStyle is how the sheets are written, where they are written alike and in a way that is found by looking.
+func (c *conversion) rejectedStyle() (delimiter rune, bom bool) {
+	first := c.sheets[0].reader
+	for _, s := range c.sheets {
+		if s.reader.Delimiter() != first.Delimiter() || !strings.ContainsRune(",;\t|", first.Delimiter()) {
+			return ',', first.BOM()
+		}
+	}
+	return first.Delimiter(), first.BOM()
 }
 
 const (
@@ -103,7 +121,7 @@ func (c *conversion) warnOfWhole() {
 			"%d of %d policies hold more than %d rules, which typically costs more than the edge allows; measure on staging (X-Akamai-Cloudlet-Cost: True), or give --max-rules %d",
 			costly, len(c.report.Chunks), costlyRules, costlyRules))
 	}
-	if c.dispatch.Kind != chunkset.Hash || len(c.plan.repeated) <= c.options.MaxRules/repeatShare {
+	if c.dispatch.Kind != chunkset.Hash && c.dispatch.Kind != chunkset.Host || len(c.plan.repeated) <= c.options.MaxRules/repeatShare {
 		return
 	}
 	for _, id := range c.plan.repeated {
@@ -133,13 +151,11 @@ func (c *conversion) compare() error {
 		}
 		sums[chunk.File] = sumRules(body)
 	}
-	for i := range c.options.Before {
-		_, _ = p.find(&c.options.Before[i].Rule)
-	}
-	for i := range c.options.After {
-		_, _ = p.find(&c.options.After[i].Rule)
-	}
 	c.report.Changes = p.finish(sums)
+	if gone := c.report.Changes.Removed; gone > p.total/10 && gone > 1 {
+		c.problems.whole(codeShrunk, SeverityWarning, fmt.Sprintf(
+			"%d of the %d rules of the earlier conversion are gone: is this the whole sheet?", gone, p.total))
+	}
 	return nil
 }
 

@@ -4,7 +4,8 @@
 //
 // A conversion goes over the rows several times and holds none of them meanwhile: scan reads the sheets into a spool
 // file and finds rows that ask for the same (scan.go, groups.go); index gives every rule its number, its size and its
-// buckets (index.go); walk follows every row's redirect (walk.go); plan chooses chunks (plan.go); write makes them
+// buckets (index.go); walk follows every row's redirect (walk.go); label gives names and notes what is worth knowing
+// (label.go); choose plans chunks (plan.go); write makes them
 // (write.go); prove sends a request for every row through what was written (proof.go).
 package convert
 
@@ -38,13 +39,18 @@ type conversion struct {
 	marks []mark // of each row
 	first map[uint64]uint32
 	alike map[uint32][]uint32
-	late  map[uint32]late
+	// Of rows that ask for the same: the groups, and what was decided.
+	groups  [][]uint32
+	late    map[uint32]late   // why rows are rejected, by what others say or by where they lead
+	dropped map[uint32]uint32 // which row says the same
+	twins   map[uint32]uint32 // a row that differs in case alone
+
 	order *ordering // nil: rows are in the order of the sheets
 
 	set      *redirect.Set
 	sizes    []uint32 // of each row's rule, in bytes
+	noted    bool     // there is something to be said of some row
 	keys     [2]bucketKeys
-	hostless bool            // some rule that is spread names no host, or several: the key cannot be host+path
 	hosts    *hostTable      // nil unless chunks are chosen by host
 	sites    map[string]bool // hosts that we serve
 	names    names
@@ -112,7 +118,7 @@ func (c *conversion) open(sheets []Sheet) error {
 // convert goes through the stages.
 func (c *conversion) convert(ctx context.Context) error {
 	for _, stage := range []func(context.Context) error{
-		c.scan, c.checkRead, c.settle, c.arrange, c.index, c.walk, c.checkConverted, c.choose, c.write, c.prove, c.conclude,
+		c.scan, c.checkRead, c.settle, c.arrange, c.index, c.walk, c.label, c.checkConverted, c.choose, c.write, c.prove, c.conclude,
 	} {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -1,8 +1,8 @@
 package convert
 
 import (
-	"fmt"
 	"iter"
+	"slices"
 
 	"cloudletmig/internal/chunkset"
 )
@@ -16,7 +16,8 @@ type hashSet struct {
 	many     []manyHashes
 	repeated load
 	spread   int
-	weight   load // of all that is spread
+	weight   load  // of all that is spread
+	stamps   []int // by bucket: the number of the rule of many that it got last
 }
 
 // manyHashes is a rule with several hashes.
@@ -48,23 +49,22 @@ func (c *conversion) newSet(key chunkset.Key, members iter.Seq[uint32]) *hashSet
 
 // loads is what every bucket of n weighs.
 func (s *hashSet) loads(n int, to []load) []load {
-	to = append(to[:0], make([]load, n)...)
-	for i := range to {
-		to[i] = s.repeated
+	to = to[:0]
+	for range n {
+		to = append(to, s.repeated)
 	}
 	for h, w := range s.single {
 		if w.rules > 0 {
 			to[h%n] = to[h%n].plus(w)
 		}
 	}
-	for _, m := range s.many {
-		for i, h := range m.hashes {
-			again := false
-			for _, earlier := range m.hashes[:i] {
-				again = again || earlier%n == h%n
-			}
-			if !again {
-				to[h%n] = to[h%n].plus(m.load)
+	if len(s.many) > 0 {
+		s.stamps = append(s.stamps[:0], make([]int, n)...)
+	}
+	for i, m := range s.many {
+		for _, h := range m.hashes {
+			if b := h % n; s.stamps[b] != i+1 {
+				s.stamps[b], to[b] = i+1, to[b].plus(m.load)
 			}
 		}
 	}
@@ -72,23 +72,21 @@ func (s *hashSet) loads(n int, to []load) []load {
 }
 
 func (s *hashSet) fits(n int, limit load) bool {
-	for _, l := range s.loads(n, nil) {
-		if !l.within(limit) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(s.loads(n, nil), func(l load) bool { return !l.within(limit) })
 }
 
 // least is the number of buckets that would do if they were all filled alike; 0 when there is no room beside what is
 // repeated.
 func (s *hashSet) least(limit load) int {
-	rules, bytes := limit.rules-s.repeated.rules, limit.bytes-s.repeated.bytes
-	if rules <= 0 || bytes <= 0 {
+	room := s.repeated.beside(limit)
+	if room.none() {
 		return 0
 	}
-	return max(1, (s.weight.rules+rules-1)/rules, int((s.weight.bytes+bytes-1)/bytes))
+	return max(1, (s.weight.rules+room.rules-1)/room.rules, int((s.weight.bytes+room.bytes-1)/room.bytes))
 }
+
+// last is the greatest number of buckets that is tried.
+func (s *hashSet) last(limit load) int { return min(4*s.least(limit), maxBuckets) }
 
 // fewest is the smallest number of buckets of which none is over the limit; 0 when there is none up to four times the
 // least, or 1,000.
@@ -98,28 +96,24 @@ func (s *hashSet) fewest(limit load) int {
 		return 0
 	}
 	var loads []load
-search:
-	for n := least; n <= min(4*least, maxBuckets); n++ {
-		loads = s.loads(n, loads)
-		for _, l := range loads {
-			if !l.within(limit) {
-				continue search
-			}
+	over := func(l load) bool { return !l.within(limit) }
+	for n := least; n <= s.last(limit); n++ {
+		if loads = s.loads(n, loads); !slices.ContainsFunc(loads, over) {
+			return n
 		}
-		return n
 	}
 	return 0
 }
 
-// fullest names the fullest bucket.
-func (s *hashSet) fullest(n int, limit load) string {
-	most, at := load{}, 0
+// fullest is the one of n buckets that is closest to the limit, or farthest over it.
+func (s *hashSet) fullest(n int, limit load) (bucket int, most load) {
+	highest := -1.0
 	for i, l := range s.loads(n, nil) {
-		if !l.within(limit) && l.rules > most.rules {
-			most, at = l, i
+		if full := max(float64(l.rules)/float64(limit.rules), float64(l.bytes)/float64(max(limit.bytes, 1))); full > highest {
+			bucket, most, highest = i, l, full
 		}
 	}
-	return fmt.Sprintf("bucket %d with %d rules in %d bytes", at, most.rules, most.bytes+bodyOverhead)
+	return bucket, most
 }
 
 // chunks makes the chunks of n buckets, the rules of each in order.

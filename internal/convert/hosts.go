@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"slices"
 
 	"cloudletmig/internal/chunkset"
@@ -73,11 +74,14 @@ type hostGroup struct {
 }
 
 // chooseHosts lets hosts share chunks in the order in which they appear. Rules for no host in particular are in every
-// chunk, and make one more for all other hosts. What is too big for one chunk becomes a hash set of its own. With an
-// earlier conversion, every group stays where it was.
+// chunk, and make one more for all other hosts. A host that is too big for one chunk becomes a hash set of its own. With
+// an earlier conversion, every group stays what and where it was, and new ones come behind.
 func (c *conversion) chooseHosts() error {
 	weights, everywhere, hostless := c.weighHosts()
-	groups := c.groupHosts(weights, everywhere)
+	groups, err := c.groupHosts(weights, everywhere)
+	if err != nil {
+		return err
+	}
 	if hostless && !slices.ContainsFunc(groups, func(g hostGroup) bool { return g.others }) {
 		groups = append(groups, hostGroup{others: true, load: everywhere})
 	}
@@ -112,20 +116,23 @@ func (c *conversion) weighHosts() (weights []load, everywhere load, hostless boo
 }
 
 // groupHosts packs hosts into chunks, one after another; with an earlier conversion, hosts stay where they were.
-func (c *conversion) groupHosts(weights []load, everywhere load) []hostGroup {
+func (c *conversion) groupHosts(weights []load, everywhere load) ([]hostGroup, error) {
 	var groups []hostGroup
 	placed := make([]bool, len(weights))
 	if p := c.options.Previous; p != nil {
 		groups = p.groups(c.hosts, weights, everywhere, placed)
 	}
 	limit := c.filled()
+	room := everywhere.beside(limit)
 	open := -1
 	for h, w := range weights {
-		if placed[h] {
+		if placed[h] || w.rules == 0 { // none of its rows is left
 			continue
 		}
 		switch {
-		case !everywhere.plus(w).within(limit):
+		case room.none():
+			return nil, c.noRoomForHosts(weights, everywhere)
+		case !w.within(room):
 			groups = append(groups, hostGroup{hosts: []int32{int32(h)}, load: everywhere.plus(w)})
 		case open >= 0 && groups[open].load.plus(w).within(limit):
 			groups[open].hosts, groups[open].load = append(groups[open].hosts, int32(h)), groups[open].load.plus(w)
@@ -134,7 +141,32 @@ func (c *conversion) groupHosts(weights []load, everywhere load) []hostGroup {
 			groups = append(groups, hostGroup{hosts: []int32{int32(h)}, load: everywhere.plus(w)})
 		}
 	}
-	return groups
+	return groups, nil
+}
+
+// noRoomForHosts says that what is in every chunk leaves no room for a host.
+func (c *conversion) noRoomForHosts(weights []load, everywhere load) error {
+	limit := c.filled()
+	room := everywhere.beside(limit)
+	hint := "--split hash spreads such rows too; or raise --fill"
+	if c.options.Previous != nil {
+		hint = "start again without --previous and with --split hash, or raise --fill"
+	}
+	return unusable(hint,
+		"%s for %s, and %s for no host in particular, which every policy repeats (%d bytes of %d): they leave room for %d",
+		counted(c.countHosted(), "rule"), counted(len(weights), "host"), counted(everywhere.rules, "rule"), everywhere.bytes, limit.bytes, room.rules)
+}
+
+// countHosted is how many rules name hosts.
+func (c *conversion) countHosted() int {
+	n := 0
+	var buf []int32
+	for id := range c.ids {
+		if buf = c.hostsOf(id, buf); len(buf) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // shareOut gives every group its rules, in order.
@@ -162,32 +194,37 @@ func (c *conversion) shareOut(groups []hostGroup) {
 	}
 }
 
-// fillHosts makes the chunks of a group. Alone, a group may fill a chunk to the brim.
+// fillHosts makes the chunks of a group. Alone, or with an earlier conversion, it may fill a chunk to the brim; what was
+// one chunk then, or a hash set, must stay one of that size, or the policies behind it would change their numbers.
 func (c *conversion) fillHosts(g *hostGroup, alone bool) error {
 	names := make([]string, 0, len(g.hosts))
 	for _, h := range g.hosts {
 		names = append(names, c.hosts.names[h])
 	}
-	exact := load{}
+	chunk := planned{chunk: chunkset.Chunk{Of: 1}, ids: g.ids}
 	for _, id := range g.ids {
-		exact = exact.plus(c.weigh(id))
+		chunk.load = chunk.load.plus(c.weigh(id))
 	}
 	limit := c.filled()
 	if c.options.Previous != nil || alone {
 		limit = c.limit()
 	}
-	chunks := []planned{{chunk: chunkset.Chunk{Of: 1}, ids: g.ids, load: exact}}
-	if earlier := c.options.Previous.bucketsOf(names, g.others); earlier > 1 || !exact.within(limit) {
+	chunks := []planned{chunk}
+	switch earlier := c.options.Previous.bucketsOf(names, g.others); {
+	case earlier == 1 && !chunk.load.within(limit):
+		return c.hostsOverflow(names, 0, chunk.load)
+	case earlier > 1 || !chunk.load.within(limit):
 		s := c.newSet(chunkset.PathKey, slices.Values(g.ids))
 		n := earlier
-		if n <= 1 {
+		if n == 0 {
 			n = s.fewest(c.filled())
 		}
 		if n == 0 {
 			return c.noRoom(s)
 		}
 		if !s.fits(n, c.limit()) {
-			return c.overflow(s, n)
+			bucket, most := s.fullest(n, c.limit())
+			return c.hostsOverflow(names, bucket, most)
 		}
 		chunks = s.chunks(n)
 	}
@@ -196,4 +233,19 @@ func (c *conversion) fillHosts(g *hostGroup, alone bool) error {
 	}
 	c.plan.chunks = append(c.plan.chunks, chunks...)
 	return nil
+}
+
+// hostsOverflow says that hosts no longer fit into the policy, or the bucket of their hash set, that they had in an
+// earlier conversion.
+func (c *conversion) hostsOverflow(names []string, bucket int, most load) error {
+	whose := "all other hosts"
+	switch {
+	case len(names) == 1:
+		whose = names[0]
+	case len(names) > 1:
+		whose = fmt.Sprintf("%s and %s", names[0], counted(len(names)-1, "other host"))
+	}
+	return unusable("start again without --previous, which may change every policy",
+		"what policy %s has for %s no longer fits: %s, and a policy holds %s",
+		chunkset.PolicyName(c.options.Name, len(c.plan.chunks)+bucket+1), whose, most, c.limit())
 }

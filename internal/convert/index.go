@@ -56,12 +56,11 @@ func (c *conversion) existing(id uint32) *Existing {
 // arrange finds the order of the rules where it is not that of the sheets: literal sources before wildcards, longer
 // prefixes first, and sources with a query before the same path without one.
 func (c *conversion) arrange(ctx context.Context) error {
-	c.names.begin(c.sheets, slices.ContainsFunc(c.sheets, func(s *input) bool { return s.reader.Has(sheet.NameColumn) }) || c.options.Previous != nil)
 	if c.options.Order != OrderSpecific {
 		return nil
 	}
 	ranks := make([]uint32, len(c.marks))
-	err := again(ctx, c, func() func(*span[[]uint32]) error {
+	err := again(ctx, c, mark.unusable, func() func(*span[[]uint32]) error {
 		return func(s *span[[]uint32]) error {
 			s.result = s.result[:0]
 			for i := range s.items {
@@ -114,11 +113,11 @@ type indexed struct {
 	hosted [][]uint16 // of host and path; empty where there is not one host
 	hosts  [][]string
 	spread []bool
-	slash  []bool
 	pool   []uint16
 }
 
-// index gives every rule its number, size and buckets, and puts it into the set of all rules.
+// index gives every rule its number, size and buckets, and puts it into the set of all rules. Rows that another row wins
+// over are in it as well, for that may be settled again.
 func (c *conversion) index(ctx context.Context) error {
 	n := len(c.marks)
 	c.sizes = make([]uint32, n)
@@ -126,16 +125,14 @@ func (c *conversion) index(ctx context.Context) error {
 	if p := c.options.Previous; c.options.Split == SplitHost || p != nil && p.Dispatch.Kind == chunkset.Host {
 		c.hosts = newHostTable(n)
 	}
-	c.options.Previous.begin(&c.names)
-	if c.options.Previous != nil {
-		c.before = make([]int32, n)
-	}
+	named := slices.ContainsFunc(c.sheets, func(s *input) bool { return s.reader.Has(sheet.NameColumn) })
+	c.names.begin(c.sheets, named || c.options.Previous != nil || len(c.options.Before)+len(c.options.After) > 0)
 	for i := range c.options.Before {
 		if err := c.addExisting(uint32(i), &c.options.Before[i]); err != nil {
 			return err
 		}
 	}
-	if err := again(ctx, c, c.indexWorker, c.indexed); err != nil {
+	if err := again(ctx, c, mark.unusable, c.indexWorker, c.indexed); err != nil {
 		return err
 	}
 	for i := range c.options.After {
@@ -161,16 +158,12 @@ func (c *conversion) indexWorker() func(*span[indexed]) error {
 	return func(s *span[indexed]) error {
 		r := &s.result
 		*r = indexed{
-			sizes: r.sizes[:0], paths: r.paths[:0], hosted: r.hosted[:0], hosts: r.hosts[:0], spread: r.spread[:0],
-			slash: r.slash[:0], pool: r.pool[:0],
+			sizes: r.sizes[:0], paths: r.paths[:0], hosted: r.hosted[:0], hosts: r.hosts[:0], spread: r.spread[:0], pool: r.pool[:0],
 		}
 		for i := range s.items {
 			rule := &s.items[i].entry.rule
-			name := rule.Name
-			rule.Name = ""
-			text = rule.AppendJSON(text[:0])
-			rule.Name = name
-			r.sizes = append(r.sizes, uint32(len(text)))
+			var size int
+			size, text = nameless(rule, text)
 			literals, spread := rule.Literals()
 			hosts, named := rule.Hosts()
 			if !named {
@@ -183,11 +176,20 @@ func (c *conversion) indexWorker() func(*span[indexed]) error {
 			if spread && len(hosts) == 1 {
 				hosted, r.pool, scratch = pooledHashes(r.pool, scratch, hosts[0], literals)
 			}
-			r.paths, r.hosted = append(r.paths, paths), append(r.hosted, hosted)
+			r.sizes, r.paths, r.hosted = append(r.sizes, uint32(size)), append(r.paths, paths), append(r.hosted, hosted)
 			r.hosts, r.spread = append(r.hosts, hosts), append(r.spread, spread)
 		}
 		return nil
 	}
+}
+
+// nameless is how many bytes a rule takes without its name.
+func nameless(rule *redirect.Rule, scratch []byte) (int, []byte) {
+	name := rule.Name
+	rule.Name = ""
+	scratch = rule.AppendJSON(scratch[:0])
+	rule.Name = name
+	return len(scratch), scratch
 }
 
 // pooledHashes gives the hashes of a rule's paths, in memory of the pool.
@@ -207,22 +209,16 @@ func (c *conversion) indexed(s *span[indexed]) error {
 	for i := range s.items {
 		it, r := &s.items[i], &s.result
 		rule := &it.entry.rule
-		if err := c.name(it); err != nil {
-			return err
-		}
+		c.noted = c.noted || len(it.entry.notes) > 0
 		c.sizes[it.row] = r.sizes[i] + uint32(c.names.length(it.row, rule.Name, it.line))
-		for _, n := range it.entry.notes {
-			c.collect(it.row, n.code, SeverityWarning, n.column, func() string { return n.text })
-		}
 		if !r.spread[i] {
 			c.marks[it.row] |= markRepeated
 		} else {
 			c.keys[0].set(it.row, r.paths[i])
-			if len(r.hosted[i]) > 0 {
-				c.keys[1].set(it.row, r.hosted[i])
-			} else {
-				c.hostless = true
-			}
+			c.keys[1].set(it.row, r.hosted[i])
+		}
+		if len(r.hosted[i]) > 0 {
+			c.marks[it.row] |= markHosted
 		}
 		for _, h := range r.hosts[i] {
 			c.sites[lower(h)] = true
@@ -233,39 +229,40 @@ func (c *conversion) indexed(s *span[indexed]) error {
 		if err := c.set.Add(c.id(it.row), rule); err != nil {
 			return err
 		}
-		if !fits(c.sizes[it.row], c.room()) {
+		if int64(c.sizes[it.row]) > c.room() {
 			c.rejectLate(it.row, codeTooBig, it.row)
 		}
 	}
 	return nil
 }
 
+// hosted reports whether a rule that is spread names exactly one host.
+func (c *conversion) hosted(id uint32) bool {
+	if row, ok := c.rowOf(id); ok {
+		return c.marks[row]&markHosted != 0
+	}
+	hosts, ok := c.existing(id).Rule.Hosts()
+	return ok && len(hosts) == 1
+}
+
 // room is how many bytes one rule can have at most.
 func (c *conversion) room() int64 { return c.options.MaxBytes - bodyOverhead }
 
-func fits(size uint32, room int64) bool { return int64(size) <= room }
-
-// name makes sure that a rule's name is its own. A row that an earlier conversion had keeps the name that was made for it.
-func (c *conversion) name(it *item) error {
-	own := it.entry.rule.Name
-	if p := c.options.Previous; p != nil {
-		e, ok := p.find(&it.entry.rule)
-		c.before[it.row] = -1
-		if ok {
-			c.before[it.row] = int32(e.chunk)
-		}
-		if ok && own == "" && e.name != "" {
-			c.names.kept[it.row] = e.name
-			return nil
-		}
+// remeasure takes a row's size anew when its treatment has changed, and puts its rule into the set in the place of the
+// one before.
+func (c *conversion) remeasure(n uint32, r *rowReader) error {
+	var err error
+	var line int
+	if r.buf, err = c.spool.read(int(n), int(n)+1, r.buf); err != nil {
+		return err
 	}
-	if c.names.taken == nil {
-		return nil
+	if line, err = c.remake(n, string(r.buf), &r.entry); err != nil {
+		return err
 	}
-	if c.names.settle(it.row, c.names.of(it.row, own, it.line)) && own != "" {
-		c.collect(it.row, codeRenamed, SeverityWarning, sheet.NameColumn, func() string {
-			return "an earlier rule has the name; this one is called " + shown(c.names.of(it.row, own, it.line))
-		})
-	}
+	rule := &r.entry.rule
+	var size int
+	size, r.text = nameless(rule, r.text)
+	c.sizes[n] = uint32(size + c.names.length(n, rule.Name, line))
+	c.set.Replace(c.id(n), rule)
 	return nil
 }

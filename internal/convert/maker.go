@@ -24,13 +24,15 @@ const (
 
 // entry is one row turned into a rule.
 type entry struct {
-	src   source
-	rule  redirect.Rule
-	notes []finding // warnings
-	store [4]redirect.Match
-	made  int              // how many matches the source made
-	asked []redirect.Match // those that columns made
-	extra bool             // columns ask for more than the source does
+	src     source
+	rule    redirect.Rule
+	notes   []finding // warnings
+	store   [4]redirect.Match
+	pinned  bool             // the source's scheme counts
+	flagged bool             // columns say how the target is completed
+	made    int              // how many matches the source made
+	asked   []redirect.Match // those that columns made
+	extra   bool             // columns ask for more than the source does
 }
 
 func (e *entry) note(code string, column sheet.Column, text string) {
@@ -61,6 +63,9 @@ func (m *maker) make(row *sheet.Row, how treatment, e *entry) *finding {
 // plainCells are those of a row that asks for nothing but its source.
 const plainCells columns = 1<<sheet.NameColumn | 1<<sheet.SourceColumn | 1<<sheet.TargetColumn | 1<<sheet.StatusColumn
 
+// flagCells say how a target is completed.
+const flagCells columns = 1<<sheet.UseIncomingQueryStringColumn | 1<<sheet.UseIncomingSchemeAndHostColumn | 1<<sheet.UseRelativeURLColumn
+
 // makeSound is make for a row of which the cells have been checked.
 func (m *maker) makeSound(row *sheet.Row, held columns, how treatment, e *entry) *finding {
 	*e = entry{notes: e.notes[:0]}
@@ -90,6 +95,7 @@ func (m *maker) makeSound(row *sheet.Row, held columns, how treatment, e *entry)
 			}
 		}
 	}
+	e.flagged = !held.within(^flagCells)
 	e.extra = len(matches) > e.made
 	if r.Matches = matches; len(matches) == 0 {
 		r.Matches = nil
@@ -115,6 +121,7 @@ func (m *maker) fillSource(e *entry, how treatment, to []redirect.Match) []redir
 	if pinned && m.dialect == sheet.Simple {
 		e.note(codeScheme, sheet.SourceColumn, "the scheme of the source counts in this rule")
 	}
+	e.pinned = pinned
 	pinned = pinned || m.dialect == sheet.PolicyManager
 	sensitive := how&caseSensitive != 0 && s.sensible()
 	both := m.options.Slash == SlashBoth && !s.wildcard && s.query == "" && s.path != "/" && m.dialect == sheet.Simple
@@ -126,7 +133,7 @@ func (m *maker) fillSource(e *entry, how treatment, to []redirect.Match) []redir
 }
 
 // sensible reports whether the case of a source can be made to count.
-func (s *source) sensible() bool { return s.path != "" && !s.wildcard && s.query == "" }
+func (s *source) sensible() bool { return s.path != "" && !s.wildcard && !s.asked }
 
 // forOwnTarget is the treatment without which a row would lead to itself: its target is its source but for the scheme, or
 // but for case.
@@ -149,7 +156,7 @@ func (m *maker) forOwnTarget(e *entry) treatment {
 	if query == "" && e.rule.UseIncomingQueryString {
 		query = asked
 	}
-	if !sameFold(path, s.path) || s.query != "" || !sameFold(query, asked) {
+	if !sameFold(path, s.path) || s.asked || !sameFold(query, asked) {
 		return 0
 	}
 	same := path == s.path && query == asked

@@ -1,11 +1,9 @@
 package convert
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"cloudletmig/internal/chunkset"
 )
@@ -23,6 +21,13 @@ type load struct {
 }
 
 func (l load) plus(o load) load { return load{l.rules + o.rules, l.bytes + o.bytes} }
+
+// beside is what a policy has room for beside the load.
+func (l load) beside(limit load) load {
+	return load{max(limit.rules-l.rules, 0), max(limit.bytes-l.bytes, 0)}
+}
+
+func (l load) none() bool { return l.rules <= 0 || l.bytes <= 0 }
 
 // within reports whether a policy can hold the load.
 func (l load) within(limit load) bool { return l.rules <= limit.rules && l.bytes <= limit.bytes }
@@ -45,7 +50,7 @@ func (c *conversion) limit() load { return load{c.options.MaxRules, c.options.Ma
 
 func (c *conversion) filled() load {
 	return load{
-		int(math.Floor(float64(c.options.MaxRules) * c.options.Fill)),
+		max(1, int(math.Floor(float64(c.options.MaxRules)*c.options.Fill))),
 		int64(math.Floor(float64(c.options.MaxBytes)*c.options.Fill)) - bodyOverhead,
 	}
 }
@@ -131,20 +136,11 @@ func (c *conversion) choose(context.Context) error {
 		}
 	}
 	c.dispatch = chunkset.Dispatch{Name: c.options.Name, Fill: c.options.Fill}
-	kind := chunkset.Kind(c.options.Split)
-	if p := c.options.Previous; p != nil {
-		if kind != SplitAuto && kind != p.Dispatch.Kind {
-			return unusable("leave out --split or --previous", "--split %s: the earlier conversion was split by %s", kind, p.Dispatch.Kind)
-		}
-		kind = p.Dispatch.Kind
-	} else if kind == SplitAuto {
-		kind = chunkset.Hash
-		if c.options.Buckets <= 1 && all.within(c.limit()) {
-			kind = chunkset.Single
-		}
+	kind, err := c.kind(all)
+	if err != nil {
+		return err
 	}
 	c.dispatch.Kind = kind
-	var err error
 	switch kind {
 	case chunkset.Single:
 		err = c.chooseSingle(all)
@@ -159,6 +155,27 @@ func (c *conversion) choose(context.Context) error {
 		return err
 	}
 	return c.number()
+}
+
+// kind is how chunks are chosen: as --split says, else as before, else in one policy where it fits.
+func (c *conversion) kind(all load) (chunkset.Kind, error) {
+	kind, n := chunkset.Kind(c.options.Split), c.options.Buckets
+	p := c.options.Previous
+	switch {
+	case p == nil && kind != SplitAuto:
+		return kind, nil
+	case p == nil && n <= 1 && all.within(c.limit()):
+		return chunkset.Single, nil
+	case p == nil:
+		return chunkset.Hash, nil
+	case n > 1 && p.Dispatch.Kind == chunkset.Single && (kind == SplitAuto || kind == chunkset.Hash):
+		return chunkset.Hash, nil
+	case kind != SplitAuto && kind != p.Dispatch.Kind:
+		return "", unusable("leave out --split or --previous", "--split %s: the earlier conversion was split by %s", kind, p.Dispatch.Kind)
+	case n > 0 && p.Dispatch.Kind != chunkset.Hash && p.Dispatch.Kind != chunkset.Single:
+		return "", unusable("leave out --buckets or --previous", "--buckets %d: the earlier conversion was split by %s", n, p.Dispatch.Kind)
+	}
+	return p.Dispatch.Kind, nil
 }
 
 // number gives the planned chunks their names, and completes the dispatch.
@@ -190,8 +207,13 @@ func (c *conversion) number() error {
 }
 
 func (c *conversion) chooseSingle(all load) error {
-	if !all.within(c.limit()) {
-		return unusable("start again without --previous", "the rules no longer fit into the one policy of the earlier conversion: %d rules, %d bytes", all.rules, all.bytes+bodyOverhead)
+	if !all.within(c.limit()) { // as without an earlier conversion it is not
+		s := c.newSet(c.hashKey(), c.ids)
+		n := s.fewest(c.filled())
+		if n == 0 {
+			return c.noRoom(s)
+		}
+		return unusable(bucketsHint(n, 1), "the rules no longer fit into the one policy of the earlier conversion: %s", all)
 	}
 	p := planned{chunk: chunkset.Chunk{Of: 1}, load: all}
 	for id := range c.ids {
@@ -201,19 +223,15 @@ func (c *conversion) chooseSingle(all load) error {
 	return nil
 }
 
-// chooseHash spreads rules over as many buckets as are needed.
+// chooseHash spreads rules over as many buckets as are needed. Another number than that of an earlier conversion moves
+// almost every row.
 func (c *conversion) chooseHash() error {
-	key := c.hashKey()
-	n := c.options.Buckets
-	if p := c.options.Previous; p != nil {
+	key, n := c.hashKey(), c.options.Buckets
+	if p := c.options.Previous; p != nil && p.Dispatch.Kind == chunkset.Hash {
 		if p.Dispatch.Key == chunkset.HostPathKey && key != chunkset.HostPathKey {
 			return unusable("start again without --previous", "the earlier conversion chose chunks by host and path, and now a rule names no host, or several")
 		}
-		key = p.Dispatch.Key
-		if n != 0 && n != p.Dispatch.N {
-			return c.checkBuckets(n, key)
-		}
-		n = p.Dispatch.N
+		key, n = p.Dispatch.Key, cmp.Or(n, p.Dispatch.N)
 	}
 	s := c.newSet(key, c.ids)
 	if n == 0 {
@@ -223,150 +241,71 @@ func (c *conversion) chooseHash() error {
 	} else if !s.fits(n, c.limit()) {
 		return c.overflow(s, n)
 	}
-	return c.fillHash(s, n)
-}
-
-// checkBuckets changes the number of buckets of an earlier conversion, which moves almost every row.
-func (c *conversion) checkBuckets(n int, key chunkset.Key) error {
-	s := c.newSet(key, c.ids)
-	if !s.fits(n, c.limit()) {
-		return c.overflow(s, n)
-	}
-	return c.fillHash(s, n)
-}
-
-func (c *conversion) fillHash(s *hashSet, n int) error {
-	c.dispatch.Key = s.key
+	c.dispatch.Key = key
 	c.plan.chunks = s.chunks(n)
 	return nil
 }
 
 // hashKey is what a hash is made of: host and path where every rule that is spread names one host, else the path.
 func (c *conversion) hashKey() chunkset.Key {
-	if c.hostless {
-		return chunkset.PathKey
-	}
-	some := false
+	key := chunkset.PathKey
 	for id := range c.ids {
 		if !c.spread(id) {
 			continue
 		}
-		some = true
-		if _, ok := c.rowOf(id); ok {
-			continue
-		}
-		if hosts, ok := c.existing(id).Rule.Hosts(); !ok || len(hosts) != 1 {
+		if !c.hosted(id) {
 			return chunkset.PathKey
 		}
+		key = chunkset.HostPathKey
 	}
-	if !some {
-		return chunkset.PathKey
-	}
-	return chunkset.HostPathKey
+	return key
 }
 
-// overflow says which number of buckets would do.
-func (c *conversion) overflow(s *hashSet, n int) error {
-	more := s.fewest(c.filled())
-	if more == 0 {
-		return c.noRoom(s)
-	}
-	hint := fmt.Sprintf("--buckets %d would do", more)
-	if c.options.Previous != nil {
-		hint += fmt.Sprintf("; it changes all %d policies and makes %d more", n, max(0, more-n))
-	}
-	return unusable(hint, "with %d buckets, %s is more than one policy holds", n, s.fullest(n, c.limit()))
-}
-
-// noRoom says why no number of buckets will do: a path with too many rows of its own, or too many repeated rules.
-func (c *conversion) noRoom(s *hashSet) error {
-	limit := c.filled()
-	room := max(limit.rules-s.repeated.rules, 0)
-	if path, own := c.crowded(s); own.rules > c.options.MaxRules {
-		return unusable("shorten the list for this path, or split the sheet by hand with --split sequence",
-			"%d rules share the path %s, and a policy holds %d: no hash of the path can tell them apart", own.rules, shown(path), c.options.MaxRules)
-	} else if own.rules > 0 {
-		return unusable("shorten the list for this path, raise --fill, or split the sheet by hand with --split sequence",
-			"%d rules share the path %s, and a policy has room for %d beside %d repeated ones (%d bytes of %d): no hash of the path can tell them apart",
-			own.rules, shown(path), room, s.repeated.rules, own.bytes, max(limit.bytes-s.repeated.bytes, 0))
-	}
-	return unusable("make fewer rules with wildcards or regular expressions, or raise --fill",
-		"no number of buckets up to %d will do: %d rules to spread, %d repeated in every policy, room for %d beside them (%d bytes repeated of %d)",
-		min(maxBuckets, 4*max(1, s.least(limit))), s.spread, s.repeated.rules, room, s.repeated.bytes, limit.bytes)
-}
-
-// crowded finds the path whose rules do not fit into a policy, and that more than the repeated rules is why.
-func (c *conversion) crowded(s *hashSet) (path string, own load) {
-	limit := c.filled()
-	crowds := func(l load) bool {
-		heavier := l.rules > s.repeated.rules || l.bytes > s.repeated.bytes
-		return !s.repeated.plus(l).within(limit) && (heavier || !l.within(limit))
-	}
-	loads := s.loads(hashes, nil) // by hash
-	most := 0
-	for h := range loads {
-		if loads[h].rules > loads[most].rules || loads[h].rules == loads[most].rules && loads[h].bytes > loads[most].bytes {
-			most = h
-		}
-	}
-	if loads[most].within(limit) {
-		return "", load{}
-	}
-	counts := map[string]load{}
-	l := looker{c: c}
-	for id := range s.members {
-		if !c.spread(id) || !slices.Contains(c.buckets(id, s.key, hashes, nil), most) {
-			continue
-		}
-		rule, err := l.load(id)
-		if err != nil {
-			continue
-		}
-		paths, _ := rule.Literals()
-		for _, p := range paths {
-			p = strings.Clone(lower(p))
-			counts[p] = counts[p].plus(c.weigh(id))
-		}
-	}
-	for p, n := range counts {
-		if crowds(n) && (n.rules > own.rules || n.rules == own.rules && p < path) {
-			path, own = p, n
-		}
-	}
-	return path, own
-}
-
-// chooseSequence cuts the list of rules where a policy is full.
+// chooseSequence cuts the list of rules where a policy is full. With an earlier conversion it is cut where it was, and a
+// chunk of which no row is left is empty, so that the others keep their numbers.
 func (c *conversion) chooseSequence(all load) error {
+	c.plan.repeated = nil
+	c.plan.chunks = []planned{{chunk: chunkset.Chunk{Of: 1}}}
+	if c.options.Previous != nil {
+		return c.keepSequence()
+	}
 	limit := c.filled()
 	if all.within(c.limit()) {
 		limit = c.limit()
 	}
-	earlier := 0
-	var p planned
 	for id := range c.ids {
 		w := c.weigh(id)
-		full := !p.load.plus(w).within(limit)
-		if previous := c.options.Previous; previous != nil {
-			full = false
-			if row, ok := c.rowOf(id); ok {
-				if at := int(c.before[row]); at > earlier {
-					earlier, full = at, true
-				}
-			}
-			if !p.load.plus(w).within(c.limit()) && !full {
-				return unusable("start again without --previous", "the rows that were in policy %s no longer fit into it", chunkset.PolicyName(c.options.Name, earlier+1))
-			}
-		}
-		if full && len(p.ids) > 0 {
-			p.chunk.Of = 1
-			c.plan.chunks = append(c.plan.chunks, p)
-			p = planned{}
+		p := &c.plan.chunks[len(c.plan.chunks)-1]
+		if len(p.ids) > 0 && !p.load.plus(w).within(limit) {
+			p = c.nextChunk()
 		}
 		p.ids, p.load = append(p.ids, id), p.load.plus(w)
 	}
-	p.chunk.Of = 1
-	c.plan.chunks = append(c.plan.chunks, p)
-	c.plan.repeated = nil
 	return nil
+}
+
+// keepSequence cuts the list of rules where an earlier conversion did.
+func (c *conversion) keepSequence() error {
+	p := &c.plan.chunks[0]
+	for id := range c.ids {
+		if row, ok := c.rowOf(id); ok {
+			for len(c.plan.chunks) <= int(c.before[row]) {
+				p = c.nextChunk()
+			}
+		}
+		if p.ids, p.load = append(p.ids, id), p.load.plus(c.weigh(id)); !p.load.within(c.limit()) {
+			return unusable("start again without --previous, which cuts the list anew",
+				"the rows that were in policy %s, and those that are new among them, no longer fit into it", chunkset.PolicyName(c.options.Name, len(c.plan.chunks)))
+		}
+	}
+	for len(c.plan.chunks) < len(c.options.Previous.Dispatch.Chunks) {
+		c.nextChunk()
+	}
+	return nil
+}
+
+// nextChunk begins one more chunk of a sequence.
+func (c *conversion) nextChunk() *planned {
+	c.plan.chunks = append(c.plan.chunks, planned{chunk: chunkset.Chunk{Of: 1}})
+	return &c.plan.chunks[len(c.plan.chunks)-1]
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"cloudletmig/internal/chunkset"
 	"cloudletmig/internal/cloudlet"
@@ -15,19 +16,27 @@ import (
 // Previous is an earlier conversion that a new one stays close to.
 type Previous struct {
 	Dispatch chunkset.Dispatch
-	API      cloudlet.API       // that its property rules are made for
-	Taken    int                // rules that it took over (--with)
-	rules    map[string]earlier // by what they ask for
-	sums     map[string]string  // of the chunk files
-	seen     map[string]bool
+	API      cloudlet.API         // that its property rules are made for
+	Taken    int                  // rules that it took over (--with)
+	rules    map[string][]earlier // by what they ask for, in order
+	sums     map[string]string    // of the chunk files
+	seen     map[string]int       // how many of them were found
+	total    int
 	changes  chunkset.Changes
 }
 
 // earlier is a rule of an earlier conversion.
 type earlier struct {
 	chunk   int
-	name    string // when it was made from a line
-	outcome [sha256.Size]byte
+	name    string
+	made    bool // the name was made from a line
+	outcome digest
+}
+
+// fits reports whether a row with a name of its own, or with none, may keep the name that it had.
+func (e *earlier) fits(own string) bool {
+	number, numbered := strings.CutPrefix(e.name, own+"-")
+	return own == "" && e.made || own != "" && (e.name == own || numbered && number != "" && strings.Trim(number, "0123456789") == "")
 }
 
 // madeName matches names that a conversion makes of lines.
@@ -35,7 +44,7 @@ const madeName = `^(sheet [0-9]+ )?line [0-9]+(-[0-9]+)?$`
 
 // LoadPrevious reads the folder of an earlier conversion.
 func LoadPrevious(set *chunkset.Set) (*Previous, error) {
-	p := &Previous{Dispatch: set.Dispatch, rules: map[string]earlier{}, sums: map[string]string{}, seen: map[string]bool{}}
+	p := &Previous{Dispatch: set.Dispatch, rules: map[string][]earlier{}, sums: map[string]string{}, seen: map[string]int{}}
 	if err := p.describe(set); err != nil {
 		return nil, err
 	}
@@ -51,12 +60,12 @@ func LoadPrevious(set *chunkset.Set) (*Previous, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s, rule %d: %w", chunk.File, n+1, err)
 			}
-			e := earlier{chunk: i, outcome: outcomeSum(&rule)}
-			if made.MatchString(rule.Name) {
-				e.name = rule.Name
-			}
-			if key := askedFor(&rule); p.rules[key] == (earlier{}) {
-				p.rules[key] = e
+			e := earlier{chunk: i, outcome: outcomeOf(&rule), name: rule.Name, made: made.MatchString(rule.Name)}
+			key := askedFor(&rule)
+			again := func(o earlier) bool { return o.chunk != i && o.name == e.name && o.outcome == e.outcome }
+			if !slices.ContainsFunc(p.rules[key], again) { // a rule that is in several chunks counts once
+				p.rules[key] = append(p.rules[key], e)
+				p.total++
 			}
 		}
 	}
@@ -101,40 +110,27 @@ func askedFor(r *redirect.Rule) string {
 	return string(sum[:16])
 }
 
-func outcomeSum(r *redirect.Rule) [sha256.Size]byte { return sha256.Sum256(appendOutcome(nil, r)) }
+func outcomeOf(r *redirect.Rule) digest { return digestOf(appendOutcome(nil, r)) }
 
-// begin takes the names of the earlier conversion.
-func (p *Previous) begin(n *names) {
-	if p == nil {
-		return
-	}
-	for _, e := range p.rules {
-		if e.name != "" {
-			n.take(e.name)
-		}
-	}
-}
-
-// find looks a rule up, and counts what became of it.
+// find looks a rule up, and counts what became of it. Of several that ask for the same, the first is found first.
 func (p *Previous) find(r *redirect.Rule) (earlier, bool) {
 	key := askedFor(r)
-	e, ok := p.rules[key]
-	p.seen[key] = true
-	switch {
-	case !ok:
+	list, at := p.rules[key], p.seen[key]
+	p.seen[key]++
+	if at >= len(list) {
 		p.changes.Added++
-	case e.outcome != outcomeSum(r):
+		return earlier{}, false
+	}
+	if list[at].outcome != outcomeOf(r) {
 		p.changes.Changed++
 	}
-	return e, ok
+	return list[at], true
 }
 
 // finish completes the changes: what is gone, and which chunks are not what they were.
 func (p *Previous) finish(sums map[string]string) *chunkset.Changes {
-	for key := range p.rules {
-		if !p.seen[key] {
-			p.changes.Removed++
-		}
+	for key, list := range p.rules {
+		p.changes.Removed += max(0, len(list)-p.seen[key])
 	}
 	for file, sum := range sums {
 		if p.sums[file] != sum {

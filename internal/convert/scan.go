@@ -25,9 +25,16 @@ const (
 	markScheme    // treatment keepScheme
 	markRepeated  // in every chunk, for it can match more than a list of paths
 	markMany      // its paths are more than one: spread has them
-	markLate      // rejected for what other rows say: reasons knows more
+	markLate      // rejected for what other rows say, or for where it leads: late knows more
+	markHosted    // its rule names exactly one host
 	markSkip      = markDuplicate | markRejected
 )
+
+// out reports whether a row is not converted, as things stand.
+func (k mark) out() bool { return k&markSkip != 0 }
+
+// unusable reports whether a row cannot become a rule, whatever other rows say.
+func (k mark) unusable() bool { return k&markRejected != 0 && k&markLate == 0 }
 
 func (k mark) treatment() treatment {
 	var t treatment
@@ -163,7 +170,7 @@ func (c *conversion) take(b *scanned) error {
 func appendCriteria(dst []byte, e *entry, fold bool) []byte {
 	begin := len(dst)
 	dst = appendSource(dst, &e.src)
-	if fold && e.src.sensible() || e.src.wildcard || e.src.query != "" {
+	if fold && e.src.sensible() || e.src.wildcard || e.src.asked {
 		lowerInPlace(dst[begin:])
 	}
 	r := &e.rule
@@ -185,7 +192,7 @@ func appendSource(dst []byte, s *source) []byte {
 		return dst
 	}
 	dst = append(append(append(dst, s.host...), ' '), s.path...)
-	if s.query != "" {
+	if s.asked {
 		dst = append(append(dst, '?'), s.query...)
 	}
 	params := s.params

@@ -12,23 +12,22 @@ type source struct {
 	scheme, host, path string   // scheme and host may be empty; path is encoded and begins with "/"
 	params             []string // name=value, or name, in the row's order
 	query              string   // of a matchURL that is taken as written; it must be the whole query
+	asked              bool     // such a matchURL has a question mark, be there nothing behind it
+	written            string   // such a matchURL itself; host and path above are what it comes to
 	wildcard           bool     // the * in host and path are wildcards
 	literal            bool     // path must be a path match, equals: a * in it is no wildcard
 }
 
-// matchURL is the source as a match URL, without scheme unless it is to be kept.
+// matchURL is the source as a match URL: as it was written where that counts, else without scheme unless it is to be
+// kept.
 func (s *source) matchURL(keepScheme bool) string {
-	text := s.path
-	if s.query != "" {
-		text += "?" + s.query
-	}
 	switch {
-	case s.host == "":
-		return text
+	case s.written != "":
+		return s.written
 	case keepScheme && s.scheme != "":
-		return s.scheme + "://" + s.host + text
+		return s.scheme + "://" + s.host + s.path
 	default:
-		return s.host + text
+		return s.host + s.path
 	}
 }
 
@@ -67,11 +66,11 @@ func (m *maker) parseSource(cell string, e *entry) *finding {
 		return reject(codeFragment, sheet.SourceColumn, "%s has a fragment, which no browser sends: cut it off, or give --fragment drop", shown(cell))
 	}
 	text = before
+	if m.dialect == sheet.PolicyManager {
+		return m.parseMatchURL(text, cell, e)
+	}
 	if bad := e.src.cutHost(text, cell); bad != nil {
 		return bad
-	}
-	if m.dialect == sheet.PolicyManager {
-		return m.parseMatchURL(e)
 	}
 	return m.parseSimple(cell, e)
 }
@@ -130,13 +129,39 @@ func (s *source) checkHost(cell string) *finding {
 	return nil
 }
 
-// parseMatchURL completes a source of the policy-manager dialect: it is taken as written, and any * is a wildcard.
-func (m *maker) parseMatchURL(e *entry) *finding {
-	path, query, _ := strings.Cut(e.src.path, "?")
-	m.encodeInto(&path, e)
-	m.encodeInto(&query, e)
-	e.src.path, e.src.query = path, query
-	e.src.wildcard = strings.Contains(e.src.host, "*") || strings.Contains(path, "*") || strings.Contains(query, "*")
+// parseMatchURL reads a source of the policy-manager dialect: it is taken as written, but for what must be encoded and a
+// port that says nothing, and any * is a wildcard.
+func (m *maker) parseMatchURL(text, cell string, e *entry) *finding {
+	s := &e.src
+	tail := text // path and query as they are written
+	if strings.HasPrefix(text, "/") {
+		s.path = text
+	} else {
+		if bad := s.cutHost(text, cell); bad != nil {
+			return bad
+		}
+		if tail = s.path; !strings.HasSuffix(text, tail) {
+			tail = tail[1:] // the slash was put in front
+		}
+	}
+	head := text[:len(text)-len(tail)]
+	s.written = text
+	if strings.HasSuffix(head, ":80") || strings.HasSuffix(head, ":443") { // of the scheme's own; any other is refused
+		head = head[:strings.LastIndexByte(head, ':')]
+		s.written = head + tail
+	}
+	before := tail
+	if m.encodeInto(&tail, e); tail != before {
+		s.written = head + tail
+	}
+	s.path, s.query, s.asked = strings.Cut(tail, "?")
+	if s.path == "" {
+		s.path = "/"
+		if strings.HasSuffix(s.host, "*") { // such a host alone is followed by any path
+			s.path = "/*"
+		}
+	}
+	s.wildcard = strings.Contains(s.written, "*")
 	return nil
 }
 
@@ -189,9 +214,13 @@ func (m *maker) chooseWildcards(cell string, e *entry) *finding {
 
 // parseParams reads name=value&name=value.
 func (s *source) parseParams(query, cell string) *finding {
+	given := 0
 	for param := range strings.SplitSeq(query, "&") {
 		if param == "" {
 			continue
+		}
+		if given++; given > maxConditions { // so the loop below is short
+			return tooMany(sheet.SourceColumn)
 		}
 		name, _, _ := strings.Cut(param, "=")
 		if name == "" {

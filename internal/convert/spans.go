@@ -22,8 +22,8 @@ type span[R any] struct {
 	buf           []byte
 }
 
-// again sends all rows that are still in through workers once more, in the order of the rules.
-func again[R any](ctx context.Context, c *conversion, worker func() func(*span[R]) error, merge func(*span[R]) error) error {
+// again sends rows through workers once more, in the order of the rules: those without the marks in skip.
+func again[R any](ctx context.Context, c *conversion, skip func(mark) bool, worker func() func(*span[R]) error, merge func(*span[R]) error) error {
 	at := 0
 	return pipe[span[R]]{
 		Workers: c.options.Workers,
@@ -35,7 +35,7 @@ func again[R any](ctx context.Context, c *conversion, worker func() func(*span[R
 		Worker: func() func(*span[R]) error {
 			work := worker()
 			return func(s *span[R]) error {
-				if err := s.load(c); err != nil {
+				if err := s.load(c, skip); err != nil {
 					return err
 				}
 				return work(s)
@@ -46,7 +46,7 @@ func again[R any](ctx context.Context, c *conversion, worker func() func(*span[R
 }
 
 // load makes the rules of a span's rows.
-func (s *span[R]) load(c *conversion) (err error) {
+func (s *span[R]) load(c *conversion, skip func(mark) bool) (err error) {
 	if cap(s.items) < batchRows {
 		s.items = make([]item, 0, batchRows)
 	}
@@ -61,7 +61,7 @@ func (s *span[R]) load(c *conversion) (err error) {
 	}
 	for at := s.first; at < s.behind; at++ {
 		n := c.rowAt(at)
-		if c.marks[n]&markSkip != 0 {
+		if skip(c.marks[n]) {
 			continue
 		}
 		s.items = s.items[:len(s.items)+1]

@@ -35,7 +35,7 @@ func (m *maker) fillTarget(row *sheet.Row, e *entry) *finding {
 	if bad := m.fillURL(row, e); bad != nil {
 		return bad
 	}
-	if strings.Count(r.RedirectURL, "*") > 1 && e.src.wildcard {
+	if strings.Count(r.RedirectURL, "*") > 1 && (e.src.wildcard || starred(row.Path)) {
 		return reject(codeBadTarget, sheet.TargetColumn, "%s: only one * can receive what the wildcard matched", shown(row.Target))
 	}
 	return m.fillFlags(row, e)

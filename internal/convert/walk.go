@@ -2,6 +2,7 @@ package convert
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -18,23 +19,24 @@ type step struct {
 	row    uint32
 	code   string // empty: nothing worth knowing
 	other  uint32 // the id of the rule that has to do with it
-	end    string // of a chain
 	hops   int
-	again  bool // it depends on other rows: look once more when one of them is gone
-	pinned bool // it needs the scheme that was dropped
+	end    string // where it ends; empty where that is not known
+	sure   bool   // every request of the row ends there
+	again  bool   // it depends on other rows: look once more when one of them is gone
+	pinned bool   // it needs the scheme that was dropped
 }
 
 // walk follows the redirect of every row by evaluating, and rejects rows that lead to themselves. A row that only does so
-// since its scheme was dropped gets it back. As rejected rows may have stood in the way of others, those that depend on
-// others are followed again until nothing changes.
+// since its scheme was dropped gets it back. As rejected rows may have stood in the way of others, or have won over them,
+// those that depend on others are followed again until nothing changes: every round rejects a row, or pins one.
 func (c *conversion) walk(ctx context.Context) error {
 	n := len(c.marks)
 	c.twinless, c.owned = make([]bool, n), make([]bool, n)
 	look := make([]bool, n) // which rows depend on others
 	found := map[uint32]step{}
-	for round := 0; round <= maxHops; round++ {
+	for round := 0; ; round++ {
 		w := walked{look: look, found: found}
-		err := again(ctx, c, func() func(*span[[]step]) error { return c.walker(round, look) }, w.take)
+		err := again(ctx, c, mark.out, func() func(*span[[]step]) error { return c.walker(round, look) }, w.take)
 		if err == nil {
 			err = c.pin(w.pinned)
 		}
@@ -42,14 +44,20 @@ func (c *conversion) walk(ctx context.Context) error {
 			return err
 		}
 		if len(w.pinned) == 0 { // with their schemes back, others may lead nowhere wrong any more
+			if len(w.gone) == 0 {
+				break
+			}
 			c.rejectSteps(w.gone)
-		}
-		if len(w.pinned)+len(w.gone) == 0 {
-			break
+			changed, err := c.settleAgain(w.gone)
+			if err != nil {
+				return err
+			}
+			for i := range look {
+				look[i] = look[i] || changed
+			}
 		}
 	}
-	c.tell(found)
-	return nil
+	return c.tell(found)
 }
 
 // walked is what one round of following came to.
@@ -87,43 +95,67 @@ func (c *conversion) rejectSteps(steps []step) {
 
 // pin gives rows the scheme back that their sources have.
 func (c *conversion) pin(rows []step) error {
-	var e entry
-	var buf []byte
-	var err error
+	var r rowReader
 	for _, st := range rows {
 		c.marks[st.row] |= markScheme
-		if buf, err = c.ruleOf(st.row, &e, buf); err != nil {
+		c.noted = true
+		if err := c.remeasure(st.row, &r); err != nil {
 			return err
 		}
-		c.set.Replace(c.id(st.row), &e.rule)
-		c.sizes[st.row] += uint32(len(e.src.scheme) + len("://"))
-		c.collect(st.row, codeScheme, SeverityWarning, sheet.SourceColumn, func() string {
-			return "the scheme of the source counts in this rule, which would lead to itself otherwise"
-		})
 	}
 	return nil
 }
 
-// tell collects what walking found of rows that stay.
-func (c *conversion) tell(found map[uint32]step) {
+// tell collects what walking found of rows that stay, and rewrites chains where that is asked for.
+func (c *conversion) tell(found map[uint32]step) error {
+	var r rowReader
 	for _, row := range slices.Sorted(maps.Keys(found)) {
 		st := found[row]
-		if c.marks[row]&markSkip != 0 {
+		if c.marks[row].out() {
 			continue
 		}
-		if st.code == codeChain && c.options.Collapse && st.end != "" {
-			c.target[row] = st.end
-		}
-		c.collect(row, st.code, SeverityWarning, sheet.SourceColumn, func() string {
-			switch st.code {
-			case codeShadowed:
-				return "never answers: " + c.ruleWords(st.other) + " takes its requests"
-			case codeChain:
-				return "leads to another redirect, and in the end to " + st.end
-			default:
-				return "the target has the same path: where this property serves the target's host too, it leads to itself (--site says which hosts it serves)"
+		if st.code == codeChain && c.options.Collapse && st.sure {
+			collapsed, err := c.collapse(row, st.end, &r)
+			if err != nil {
+				return err
 			}
-		})
+			if collapsed {
+				continue
+			}
+		}
+		c.collect(row, st.code, SeverityWarning, sheet.SourceColumn, func() string { return c.stepWords(&st) })
+	}
+	return nil
+}
+
+// collapse lets a row lead to the end of its chain. It is false where that makes no sound rule.
+func (c *conversion) collapse(row uint32, end string, r *rowReader) (bool, error) {
+	c.target[row] = end
+	err := c.remeasure(row, r)
+	if err != nil || int64(c.sizes[row]) > c.room() {
+		delete(c.target, row)
+		return false, c.remeasure(row, r)
+	}
+	return true, nil
+}
+
+func (c *conversion) stepWords(st *step) string {
+	switch st.code {
+	case codeShadowed:
+		if st.sure {
+			return "never answers: " + c.ruleWords(st.other) + " takes its requests"
+		}
+		return "may never answer: " + c.ruleWords(st.other) + " takes the request that was tried"
+	case codeChain:
+		switch {
+		case st.hops >= maxHops:
+			return fmt.Sprintf("leads to more than %d redirects in a row", maxHops)
+		case st.end == "":
+			return "leads to another redirect"
+		}
+		return "leads to another redirect, and in the end to " + st.end
+	default:
+		return "the target has the same path: where this property serves the target's host too, it leads to itself (--site says which hosts it serves)"
 	}
 }
 
@@ -159,12 +191,32 @@ func (l *looker) load(id uint32) (*redirect.Rule, error) {
 
 func (l *looker) skip(id uint32) bool {
 	row, ok := l.c.rowOf(id)
-	return ok && l.c.marks[row]&markSkip != 0
+	return ok && l.c.marks[row].out()
 }
 
 // evaluate asks the list of all rules, as if one policy could hold them.
 func (l *looker) evaluate(q *redirect.Request) (redirect.Answer, error) {
 	return l.c.set.EvaluateSkipping(q, l.load, l.skip)
+}
+
+// face evaluates a row's witness, and where another rule answers first, the same with everything else that the row leaves
+// open: a rule that asks for a country or a time takes only some of its requests.
+func (l *looker) face(it *item, w *witness) (redirect.Answer, error) {
+	a, err := l.evaluate(&w.req)
+	id := l.c.id(it.row)
+	if err != nil || !a.Found || a.ID == id {
+		return a, err
+	}
+	first := w.req
+	if !w.other(&it.entry) {
+		return a, nil
+	}
+	b, err := l.evaluate(&w.req)
+	if err != nil || b.Found && b.ID == id {
+		return b, err
+	}
+	w.req = first
+	return a, nil
 }
 
 // walker is one worker of a round. The first follows all rows, and looks for their twins with the other slash too.
@@ -178,7 +230,7 @@ func (c *conversion) walker(round int, look []bool) func(*span[[]step]) error {
 			if round > 0 && !look[it.row] || it.entry.rule.Disabled {
 				continue
 			}
-			st, err := c.walkRow(l, it, &w, round)
+			st, err := c.walkRow(l, it, &w)
 			if err != nil {
 				return err
 			}
@@ -190,13 +242,14 @@ func (c *conversion) walker(round int, look []bool) func(*span[[]step]) error {
 	}
 }
 
-func (c *conversion) walkRow(l *looker, it *item, w *witness, round int) (step, error) {
+func (c *conversion) walkRow(l *looker, it *item, w *witness) (step, error) {
+	c.owned[it.row], c.twinless[it.row] = false, false // as another round may have found
 	if w.make(&it.entry); w.none != "" {
 		return step{row: it.row}, nil
 	}
 	l.own = it
 	st, err := c.follow(l, it, w)
-	if err == nil && round == 0 {
+	if err == nil {
 		err = c.seekTwin(l, it, w)
 	}
 	return st, err
@@ -209,7 +262,7 @@ func (c *conversion) seekTwin(l *looker, it *item, w *witness) error {
 	}
 	w.req.Path = slashTwin(w.req.Path)
 	a, err := l.evaluate(&w.req)
-	c.twinless[it.row] = !a.Found && len(a.Unsure) == 0
+	c.twinless[it.row] = err == nil && !a.Found && len(a.Unsure) == 0
 	return err
 }
 
@@ -217,27 +270,40 @@ func (c *conversion) seekTwin(l *looker, it *item, w *witness) error {
 func (c *conversion) follow(l *looker, it *item, w *witness) (step, error) {
 	id := c.id(it.row)
 	st := step{row: it.row, other: id}
-	a, err := l.evaluate(&w.req)
+	a, err := l.face(it, w)
 	if err != nil || !a.Found {
 		return st, err
 	}
 	if a.ID != id {
-		st.code, st.other, st.again = codeShadowed, a.ID, true
+		rule, err := l.load(a.ID)
+		if err != nil {
+			return st, err
+		}
+		st.code, st.other, st.again, st.sure = codeShadowed, a.ID, true, unconditional(rule)
 		return st, nil
 	}
 	c.owned[it.row] = a.Status == w.status && a.Location == w.location
-	if err := c.hops(l, &st, id, w.req, a); err != nil {
+	if err := c.hops(l, &st, w.req, a); err != nil {
 		return st, err
 	}
 	return c.judge(st, it, w), nil
 }
 
+// unconditional reports whether a rule asks for nothing but a URL.
+func unconditional(r *redirect.Rule) bool {
+	return r.Start == 0 && r.End == 0 && !slices.ContainsFunc(r.Matches, func(m redirect.Match) bool {
+		return m.Negate || m.Type != typePath && m.Type != typeHostname
+	})
+}
+
 // hops goes from answer to answer until one leads off the site, or to a URL without an answer, or nowhere new.
-func (c *conversion) hops(l *looker, st *step, id uint32, q redirect.Request, a redirect.Answer) error {
+func (c *conversion) hops(l *looker, st *step, q redirect.Request, a redirect.Answer) error {
+	id := st.other
 	first := q
 	var seen []redirect.Request // those behind the first that were answered
 	own, others := false, false // the row's own rule, or others, have answered
-	for st.hops = 1; ; st.hops++ {
+	timed := false              // one of them is on for a time only
+	for st.sure, st.hops = true, 1; ; st.hops++ {
 		next, stays := c.hop(&q, a.Location)
 		if st.end = endOf(&first, &next, a.Location); !stays {
 			return nil
@@ -251,20 +317,30 @@ func (c *conversion) hops(l *looker, st *step, id uint32, q redirect.Request, a 
 		if a, err = l.evaluate(&q); err != nil || !a.Found {
 			return err
 		}
+		rule, err := l.load(a.ID)
+		if err != nil {
+			return err
+		}
 		st.again = true
+		st.sure = st.sure && unconditional(rule) && !rule.UseIncomingQueryString && !strings.Contains(rule.MatchURL, "://")
+		timed = timed || rule.Start != 0 || rule.End != 0
 		if a.ID == id {
 			own = true
 		} else if !others {
 			st.other, others = a.ID, true
 		}
 		again := sameURL(&first, &q) || slices.ContainsFunc(seen, func(s redirect.Request) bool { return sameURL(&s, &q) })
-		if again || st.hops == maxHops {
-			if st.code = codeLoop; !own {
-				st.code, st.end = codeChain, "a loop"
-			}
-			return nil
+		if !again && st.hops < maxHops {
+			seen = append(seen, q)
+			continue
 		}
-		seen = append(seen, q)
+		st.code, st.end, st.sure = codeChain, "", false
+		if own && !timed {
+			st.code = codeLoop
+		} else if again {
+			st.end = "a loop"
+		}
+		return nil
 	}
 }
 
@@ -277,12 +353,13 @@ func (c *conversion) judge(st step, it *item, w *witness) step {
 	e := &it.entry
 	switch {
 	case st.code == codeSelf || st.code == codeLoop:
-		st.pinned = e.src.scheme != "" && c.maker.dialect == sheet.Simple && c.options.Scheme == SchemeDrop && c.marks[it.row]&markScheme == 0 && e.rule.MatchURL != "" && !strings.Contains(e.rule.MatchURL, "://")
+		st.pinned = e.src.scheme != "" && !e.pinned && c.maker.dialect == sheet.Simple && c.options.Scheme == SchemeDrop
+		if !st.pinned && (e.rule.Start != 0 || e.rule.End != 0) && st.code == codeLoop && st.other != c.id(it.row) {
+			st.code, st.end, st.sure = codeChain, "a loop", false // while the row is on
+		}
 	case st.code == "" && st.hops > 1:
 		st.code = codeChain
-		if e.src.wildcard || e.extra {
-			st.end = "" // where other requests of it end is not known
-		}
+		st.sure = st.sure && !e.src.wildcard && !e.extra && !e.rule.UseIncomingQueryString && !e.flagged
 	case st.code == "" && e.src.host == "" && e.src.path != "":
 		if t, err := redirect.ParseURL(w.location); err == nil && t.Host != "" && sameFold(t.Path, w.req.Path) {
 			st.code = codePossibleLoop
@@ -307,10 +384,16 @@ func (c *conversion) hop(q *redirect.Request, location string) (redirect.Request
 	return next, host == "" || sameFold(host, q.Host) || c.sites[lower(host)]
 }
 
-// endOf is a redirect's end as a target: a path where it stays on its host.
+// endOf is a redirect's end as a target: a path where it stays on its scheme and host.
 func endOf(from, to *redirect.Request, location string) string {
-	if to.Host == from.Host && strings.HasPrefix(location, "/") {
-		return location
+	end := to.URL()
+	if to.Host == from.Host && to.Scheme == from.Scheme {
+		if end = to.Path; to.Query != "" {
+			end += "?" + to.Query
+		}
 	}
-	return to.URL()
+	if _, fragment, found := strings.Cut(location, "#"); found {
+		end += "#" + fragment
+	}
+	return end
 }

@@ -19,6 +19,15 @@ const (
 	anyText = "cmig" // what a wildcard stands for
 )
 
+// The match types of visitors, beside those of the cells (cell.go).
+const (
+	typeClientIP  = "clientip"
+	typeClientIP6 = "clientipv6"
+	typeContinent = "continent"
+	typeCountry   = "countrycode"
+	typeRegion    = "regioncode"
+)
+
 // witness is one request that a row asks for, and the answer that the row says it gets. It is made of the row's own
 // words, and shares no code with the evaluator.
 type witness struct {
@@ -29,17 +38,15 @@ type witness struct {
 	none string
 	// shaky says that the row's criteria may contradict each other, so that nothing at all may be what they ask for.
 	shaky bool
+	// vague says that the location is a guess: what the * of the target receives cannot be told from the row's words.
+	vague bool
 }
 
 // make fills the witness of a row.
 func (w *witness) make(e *entry) {
 	r := &e.rule
 	*w = witness{status: r.StatusCode, shaky: e.extra && (e.src.path != "" || contradictory(e.asked))}
-	w.req = redirect.Request{
-		Scheme: "https", Host: anyHost, Path: anyPath, Method: "GET",
-		Header: noHeader, Cookie: noCookie, Device: noCookie,
-		ClientIP: "192.0.2.1", Continent: "AN", Country: "AQ", Region: "ZZ", Proxy: "none", Time: time.Unix(1, 0),
-	}
+	w.req = anyRequest()
 	switch {
 	case r.Start != 0:
 		w.req.Time = time.Unix(r.Start, 0)
@@ -51,6 +58,15 @@ func (w *witness) make(e *entry) {
 		w.satisfy(&e.asked[i], e.src.path != "")
 	}
 	w.location = w.expect(e)
+}
+
+// anyRequest is a request of which nothing is asked.
+func anyRequest() redirect.Request {
+	return redirect.Request{
+		Scheme: "https", Host: anyHost, Path: anyPath, Method: "GET",
+		Header: noHeader, Cookie: noCookie, Device: noCookie,
+		ClientIP: "192.0.2.1", Continent: "AN", Country: "AQ", Region: "ZZ", Proxy: "none", Time: time.Unix(1, 0),
+	}
 }
 
 // ask puts into the request what the source asks for.
@@ -127,16 +143,16 @@ func (w *witness) satisfyVisitor(m *redirect.Match, value string) {
 		q.Header = with(q.Header, name, []string{rest})
 	case "deviceCharacteristics":
 		q.Device = with(q.Device, name, rest)
-	case "clientip", "clientipv6":
+	case typeClientIP, typeClientIP6:
 		if net, err := netip.ParsePrefix(value); err == nil {
 			value = net.Addr().String()
 		}
 		q.ClientIP = value
-	case "continent":
+	case typeContinent:
 		q.Continent = value
-	case "countrycode":
+	case typeCountry:
 		q.Country = value
-	case "regioncode":
+	case typeRegion:
 		q.Region = value
 	case "proxy":
 		if value == "both" {
@@ -256,47 +272,38 @@ func oneOf(ranges []rune) rune {
 	return max(ranges[0], '!')
 }
 
-// expect is the Location that the row says the witness gets.
-func (w *witness) expect(e *entry) string {
-	r := &e.rule
-	target := r.RedirectURL
-	for _, m := range r.Matches {
-		if m.Type == typeRegex && !m.Negate {
-			target = w.substitute(m, target)
-			break
+// other turns the witness into another visitor, who asks for the same URL and differs in whatever the row leaves open of
+// time, place, address and method. It is false where the row leaves none of that open; the location stays what it is.
+func (w *witness) other(e *entry) bool {
+	before := w.req
+	q, r := &w.req, &e.rule
+	switch {
+	case r.End == 0: // on from some time, or from ever
+		q.Time = time.Unix(max(r.Start, farAhead), 0)
+	case r.Start == 0:
+		q.Time = time.Unix(min(1, r.End-1), 0)
+	}
+	for _, part := range [...]struct {
+		to    *string
+		value string
+		types []string
+	}{
+		{&q.Country, "US", []string{typeCountry}},
+		{&q.Continent, "NA", []string{typeContinent}},
+		{&q.Region, "CA", []string{typeRegion}},
+		{&q.ClientIP, "198.51.100.1", []string{typeClientIP, typeClientIP6}},
+		{&q.Method, "HEAD", []string{typeMethod}},
+	} {
+		if !slices.ContainsFunc(r.Matches, func(m redirect.Match) bool { return slices.Contains(part.types, m.Type) }) {
+			*part.to = part.value
 		}
 	}
-	if strings.Contains(target, "*") && (e.src.wildcard || hasTail(e.asked)) {
-		target = strings.Replace(target, "*", anyText, 1)
-	}
-	if r.UseRelativeURL == copySchema || r.UseIncomingSchemeAndHost {
-		if _, rest, ok := strings.Cut(target, "://"); ok {
-			_, path, _ := strings.Cut(rest, "/")
-			target = "/" + path
-		}
-		target = w.req.Scheme + "://" + w.req.Host + target
-	}
-	if r.UseIncomingQueryString && w.req.Query != "" {
-		before, fragment, cut := strings.Cut(target, "#")
-		separator := "?"
-		if strings.Contains(before, "?") {
-			separator = "&"
-		}
-		target = before + separator + w.req.Query
-		if cut {
-			target += "#" + fragment
-		}
-	}
-	return target
+	return !q.Time.Equal(before.Time) || q.Country != before.Country || q.Continent != before.Continent || q.Region != before.Region ||
+		q.ClientIP != before.ClientIP || q.Method != before.Method
 }
 
-// hasTail reports whether a path criterion has a * of which the target can receive what it matched.
-func hasTail(asked []redirect.Match) bool {
-	return slices.ContainsFunc(asked, func(m redirect.Match) bool {
-		first, _, _ := strings.Cut(m.Value, " ")
-		return m.Type == typePath && m.Operator == opContains && !m.Negate && strings.Contains(first, "*")
-	})
-}
+// farAhead is the year 2100.
+const farAhead = 4102444800
 
 // contradictory reports whether two criteria are of one kind, so that no request may meet both.
 func contradictory(asked []redirect.Match) bool {
@@ -308,21 +315,4 @@ func contradictory(asked []redirect.Match) bool {
 		}
 	}
 	return false
-}
-
-// substitute puts what the groups of an expression matched into a target.
-func (w *witness) substitute(m redirect.Match, target string) string {
-	pattern := m.Value
-	if !m.CaseSensitive {
-		pattern = "(?i)" + pattern
-	}
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return target
-	}
-	groups := re.FindStringSubmatch(w.req.URL())
-	for i := 1; i < len(groups) && i <= maxGroups; i++ {
-		target = strings.ReplaceAll(target, `\`+string(rune('0'+i)), groups[i])
-	}
-	return target
 }

@@ -14,6 +14,7 @@ func (r *Reader) ragged(row *Row) (bool, error) {
 	switch {
 	case len(cells) > 0 && isComment(trim(cells[0])):
 		r.feed.comments++
+		r.commented(r.feed.line, cells)
 		return false, nil
 	case blank(cells):
 		r.feed.blank++

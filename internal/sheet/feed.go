@@ -68,6 +68,7 @@ type feed struct {
 	tabs     []byte
 	comments int
 	blank    int
+	comment  func(line []byte) // is shown every comment line; nil: nobody looks
 }
 
 // begin must be called before each record.
@@ -127,7 +128,13 @@ func (f *feed) skips(line []byte) bool {
 	case len(bytes.TrimSpace(rest)) == 0:
 		f.blank++
 		return true
-	case isComment(rest), f.last == 1 && delimiterLine(line) != 0:
+	case isComment(rest):
+		f.comments++
+		if f.comment != nil {
+			f.comment(line)
+		}
+		return true
+	case f.last == 1 && delimiterLine(line) != 0:
 		f.comments++
 		return true
 	}

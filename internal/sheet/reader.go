@@ -21,6 +21,8 @@ type Reader struct {
 	delim  rune
 	all    bool // the parser's cells of unknown columns are wanted, too
 	err    error
+
+	likeRows, firstLikeRow int // comments that look like rows, and the line of the first
 }
 
 // Open opens a sheet and reads its header. The error is an *Error; it wraps that of the file system where there is one.
@@ -148,6 +150,7 @@ func (r *Reader) begin(first []string) *Error {
 		return unreadable(failed)
 	}
 	r.feed.line = at // for who asks before the first row
+	r.feed.comment = r.commentLine
 	r.rows, r.parser.ReuseRecord = rows, true
 	r.all = len(r.head.watched) > 0 || r.head.columns[0] == none
 	return nil
@@ -218,6 +221,7 @@ func (r *Reader) take(row *Row, unknown map[string]string) (bool, error) {
 	}
 	if r.comment(row, unknown) {
 		r.feed.comments++
+		r.commented(r.feed.line, r.cells())
 		return false, nil
 	}
 	for _, i := range r.head.watched {
@@ -241,6 +245,29 @@ func (r *Reader) comment(row *Row, unknown map[string]string) bool {
 		return isComment(*row.cell(c))
 	}
 	return isComment(trim(unknown[r.rows.Headers[0]]))
+}
+
+// commented counts a comment that looks like a row: it has the cells of one, and a target.
+func (r *Reader) commented(line int, cells []string) {
+	target := r.head.at[TargetColumn]
+	if len(cells) < len(r.head.columns) || target < 0 || trim(cells[target]) == "" {
+		return
+	}
+	if r.likeRows++; r.likeRows == 1 {
+		r.firstLikeRow = line
+	}
+}
+
+// commentLine looks at a comment line that the parser does not get.
+func (r *Reader) commentLine(line []byte) {
+	if r.delim == '\t' {
+		line = r.feed.untab(line)
+	}
+	parser := newParser(bytes.NewReader(line), r.delim)
+	parser.LazyQuotes = true // nobody keeps to rules behind a #
+	if cells, err := parser.Read(); err == nil {
+		r.commented(r.feed.last, cells)
+	}
 }
 
 // cells are those of the record just read, whatever their number.
@@ -272,6 +299,16 @@ func (r *Reader) Has(c Column) bool { return r.head.at[c] >= 0 }
 
 // Comments is the number of comment lines so far; a comment in quotes that goes over several lines is one.
 func (r *Reader) Comments() int { return r.feed.comments }
+
+// CommentedRows is how many of the comments behind the header look like rows so far, and the line of the first: they have
+// as many cells as a row, and a target. A row whose first cell begins with # is such a comment.
+func (r *Reader) CommentedRows() (count, firstLine int) { return r.likeRows, r.firstLikeRow }
+
+// Delimiter is what separates the sheet's cells, given or found; a comma for a workbook.
+func (r *Reader) Delimiter() rune { return r.delim }
+
+// BOM tells whether the sheet begins with a byte order mark, be it of UTF-8 or of UTF-16.
+func (r *Reader) BOM() bool { return r.source.bom }
 
 // Blank is the number of blank rows so far.
 func (r *Reader) Blank() int { return r.feed.blank }

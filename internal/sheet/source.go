@@ -21,6 +21,7 @@ type source struct {
 	file    *os.File // nil: a stream
 	stream  io.Reader
 	closers []func() error
+	bom     bool // the text begins with a byte order mark
 }
 
 // open opens a path. A folder is none, and a named pipe or standard input is a stream.
@@ -83,6 +84,7 @@ func (s *source) text(ctx context.Context, stream *bufio.Reader) (lines, rune, *
 	if wrongText != nil {
 		return nil, 0, wrongText
 	}
+	s.bom = t.offset > 0
 	decoded := bufio.NewReaderSize(t, blockSize)
 	d := s.options.Delimiter
 	if d == 0 {

@@ -1,12 +1,13 @@
 package sheet
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
 )
 
-// Writer writes rows as a sheet that Open reads: a header, then the rows, comma-separated, UTF-8. Cells are written as
+// Writer writes rows as a sheet that Open reads: a header, then the rows, comma-separated, UTF-8; see Style. Cells are written as
 // they are, also those that a spreadsheet takes for formulas, because these files go back into tools. Not safe for
 // concurrent use.
 type Writer struct {
@@ -16,12 +17,21 @@ type Writer struct {
 	extra   []string
 	cells   []string
 	begun   bool
+	to      io.Writer
+	bom     bool
 }
 
 // NewWriter makes a writer of these columns, in this order, and behind them the extra ones, such as cmig_line,
 // cmig_column, cmig_code and cmig_reason, which Open passes over.
 func NewWriter(to io.Writer, dialect Dialect, columns []Column, extra ...string) *Writer {
-	return &Writer{csv: csv.NewWriter(to), dialect: dialect, columns: columns, extra: extra}
+	return &Writer{to: to, csv: csv.NewWriter(to), dialect: dialect, columns: columns, extra: extra}
+}
+
+// Style makes a sheet as another one is: with its delimiter, 0 being a comma, and with a byte order mark. It must be called
+// before the first row is written. A cell that holds a tab or a newline does not come back from a sheet of tabs, and none
+// that was read from one does.
+func (w *Writer) Style(delimiter rune, bom bool) {
+	w.csv.Comma, w.bom = cmp.Or(delimiter, ','), bom
 }
 
 // Write writes a row, and the cells of the extra columns in their order.
@@ -48,6 +58,11 @@ func (w *Writer) header() error {
 		return nil
 	}
 	w.begun = true
+	if w.bom {
+		if _, err := io.WriteString(w.to, "\ufeff"); err != nil {
+			return fmt.Errorf("write header: %w", err)
+		}
+	}
 	for _, c := range w.columns {
 		w.cells = append(w.cells, w.dialect.canonical(c))
 	}

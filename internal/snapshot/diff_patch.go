@@ -33,8 +33,8 @@ func (m *matching) patch() []Operation {
 		ops = append(ops, Operation{Op: jsondiff.OperationAdd, Path: rulesPath, Value: json.RawMessage("[]")})
 	}
 	var list []int // rules of a that stand there now; of those that were added, -1
-	for i := len(m.a) - 1; i >= 0; i-- {
-		if m.ofA[i] < 0 {
+	for i, partner := range slices.Backward(m.ofA) {
+		if partner < 0 {
 			ops = append(ops, Operation{Op: jsondiff.OperationRemove, Path: rulePath(i)})
 		} else {
 			list = append(list, i)

@@ -42,11 +42,11 @@ func DiffRules(a, b json.RawMessage, patch bool) ([]RuleDiff, []Operation, error
 	}
 	left, err := splitRules(a)
 	if err != nil {
-		return nil, nil, fmt.Errorf("A: %w", err)
+		return nil, nil, fmt.Errorf("first list: %w", err)
 	}
 	right, err := splitRules(b)
 	if err != nil {
-		return nil, nil, fmt.Errorf("B: %w", err)
+		return nil, nil, fmt.Errorf("second list: %w", err)
 	}
 	m := newMatching(left, right)
 	diffs := m.differences()
@@ -135,7 +135,8 @@ func (m *matching) pair(key func(listRule) string) {
 	free := map[string][]int{}
 	for j, r := range m.b {
 		if m.ofB[j] < 0 {
-			free[key(r)] = append(free[key(r)], j)
+			k := key(r)
+			free[k] = append(free[k], j)
 		}
 	}
 	delete(free, "")
@@ -210,32 +211,39 @@ func staying(of []int) []bool {
 
 // differences are those of the rules, in order of b.
 func (m *matching) differences() []RuleDiff {
+	next := slices.Repeat([]int{len(m.a)}, len(m.b)+1) // a's index of the next rule that stays, from a place in b on
+	for j := len(m.b) - 1; j >= 0; j-- {
+		if next[j] = next[j+1]; m.ofB[j] >= 0 && m.stays[m.ofB[j]] {
+			next[j] = m.ofB[j]
+		}
+	}
 	var diffs []RuleDiff
-	gone := 0
-	removed := func(end int) {
-		for ; gone < end; gone++ {
-			if m.ofA[gone] < 0 {
-				diffs = append(diffs, RuleDiff{Kind: Removed, Name: m.a[gone].name, A: gone + 1})
+	for i, j := 0, 0; j <= len(m.b); j++ {
+		for ; i < next[j]; i++ {
+			if m.ofA[i] < 0 {
+				diffs = append(diffs, RuleDiff{Kind: Removed, Name: m.a[i].name, A: i + 1})
 			}
 		}
-	}
-	for j, r := range m.b {
-		i := m.ofB[j]
-		if i >= 0 && m.stays[i] {
-			removed(i)
-		}
-		switch {
-		case i < 0:
-			diffs = append(diffs, RuleDiff{Kind: Added, Name: r.name, B: j + 1})
-		case m.a[i].hash != r.hash:
-			diffs = append(diffs, RuleDiff{
-				Kind: Changed, Name: r.name, A: i + 1, B: j + 1, Moved: !m.stays[i], Members: diffRule(m.a[i].text, r.text),
-			})
-		case !m.stays[i]:
-			diffs = append(diffs, RuleDiff{Kind: Moved, Name: r.name, A: i + 1, B: j + 1})
+		if j < len(m.b) {
+			diffs = m.difference(diffs, j)
 		}
 	}
-	removed(len(m.a))
+	return diffs
+}
+
+// difference appends that of a rule of b, if there is one.
+func (m *matching) difference(diffs []RuleDiff, j int) []RuleDiff {
+	r, i := m.b[j], m.ofB[j]
+	switch {
+	case i < 0:
+		return append(diffs, RuleDiff{Kind: Added, Name: r.name, B: j + 1})
+	case m.a[i].hash != r.hash:
+		return append(diffs, RuleDiff{
+			Kind: Changed, Name: r.name, A: i + 1, B: j + 1, Moved: !m.stays[i], Members: diffRule(m.a[i].text, r.text),
+		})
+	case !m.stays[i]:
+		return append(diffs, RuleDiff{Kind: Moved, Name: r.name, A: i + 1, B: j + 1})
+	}
 	return diffs
 }
 

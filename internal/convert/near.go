@@ -1,0 +1,145 @@
+package convert
+
+import (
+	"fmt"
+	"strings"
+
+	"cloudletmig/internal/chunkset"
+	"cloudletmig/internal/redirect"
+)
+
+// near compares the answers to the witness, and to requests near it, with those of the list of all rules.
+func (p *prover) near(v verdict, it *item, whole redirect.Answer, walked bool) (verdict, error) {
+	w := &p.witness
+	if text, err := p.same(&w.req, whole); text != "" || err != nil {
+		v.class, v.text = failed, text
+		return v, err
+	}
+	path := w.req.Path
+	defer func() { w.req.Path = path }()
+	for i, other := range [...]string{swapCase(path), slashTwin(path), recode(path)} {
+		if other == path {
+			continue
+		}
+		w.req.Path = other
+		text, err := p.nearby(walked && i == 1 && p.c.twinless[it.row])
+		if text != "" || err != nil {
+			v.class, v.text = failed, text
+			return v, err
+		}
+	}
+	return v, nil
+}
+
+// nearby compares the answers to one request near a row's witness; silent says that walk found no answer to it.
+func (p *prover) nearby(silent bool) (string, error) {
+	q := &p.witness.req
+	var answer redirect.Answer
+	if !silent {
+		var err error
+		if answer, err = p.looker.evaluate(q); err != nil {
+			return "", err
+		}
+	}
+	if p.chunks.silent(answer) {
+		return "", nil
+	}
+	return p.same(q, answer)
+}
+
+// readings are what no document says of how a property reads a path, both ways.
+var readings = [...]redirect.Reading{ //nolint:gochecknoglobals // a table that is only read
+	{}, {PlusIsSpace: true}, {PathDecoded: true}, {PathDecoded: true, PlusIsSpace: true},
+}
+
+// same reports, in words, where the written chunks answer a request otherwise than the list of all rules does, or where
+// the rule that is being proved can be asked by the request and is not in the chunk. A path that a property may read in
+// several ways is tried in each.
+func (p *prover) same(q *redirect.Request, whole redirect.Answer) (string, error) {
+	ways := readings[:1]
+	if strings.ContainsAny(q.Path, "+%") {
+		ways = readings[:]
+	}
+	wanted := p.subject.isAskedBy(q)
+	const nothing = -1
+	before := nothing - 1
+	for _, r := range ways {
+		chosen, found, err := p.property.Choose(q, r)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", chunkset.PropertyFile, err)
+		}
+		at, policy := nothing, "no policy"
+		if found {
+			policy = policyOf(&chosen)
+			known := false
+			if at, known = p.chunks.of[policy]; !known || !chosen.Enabled {
+				return fmt.Sprintf("%s is sent to policy %s, which is not there", q.URL(), policy), nil
+			}
+		}
+		if at == before {
+			continue
+		}
+		before = at
+		if wanted && (at == nothing || !p.chunks.holds(at, p.subject.id, p.subject.rule)) {
+			return fmt.Sprintf("%s is sent to %s, and the rule is not there", q.URL(), policy), nil
+		}
+		var answer redirect.Answer
+		if at != nothing {
+			if answer, err = p.chunks.evaluate(at, q, &p.looker); err != nil {
+				return "", err
+			}
+		}
+		if answer.Found != whole.Found || answer.Status != whole.Status || answer.Location != whole.Location {
+			return fmt.Sprintf("%s gets %s from %s, and %s from the list of all rules", q.URL(), words(answer), policy, words(whole)), nil
+		}
+	}
+	return "", nil
+}
+
+// policyOf is the policy that a behavior asks: of API v2 it names it, of v3 it has a number for it, and its rule has the
+// name.
+func policyOf(chosen *redirect.Chosen) string {
+	if !chosen.Shared && chosen.PolicyName != "" {
+		return chosen.PolicyName
+	}
+	return chosen.Rule
+}
+
+func words(a redirect.Answer) string {
+	if !a.Found {
+		return "no answer"
+	}
+	return fmt.Sprintf("%d to %s", a.Status, shown(a.Location))
+}
+
+// swapCase is a path in the other case, escapes apart.
+func swapCase(path string) string {
+	b := []byte(path)
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '%' && isEscape(path[i:]):
+			i += 2
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+			b[i] ^= 0x20
+		}
+	}
+	return string(b)
+}
+
+// recode is a path in another percent-encoding that stands for the same: its first escape undone where that leaves a
+// character that needs none, else one character escaped.
+func recode(path string) string {
+	for i := 1; i < len(path); i++ {
+		if path[i] == '%' && isEscape(path[i:]) {
+			if c := unhex(path[i+1])<<4 | unhex(path[i+2]); c != '%' && c > ' ' && c < 0x7f && c != '?' && c != '#' {
+				return path[:i] + string(rune(c)) + path[i+3:]
+			}
+			i += 2
+			continue
+		}
+		if c := path[i]; 'a' <= c && c <= 'z' {
+			return path[:i] + "%" + string(upperHex[c>>4]) + string(upperHex[c&15]) + path[i+1:]
+		}
+	}
+	return path
+}
