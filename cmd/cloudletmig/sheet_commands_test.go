@@ -249,9 +249,7 @@ func accounted(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	rejected := 0
 	if _, err := os.Stat(ts.MkAbs(filepath.Join(args[0], "rejected.csv"))); err == nil {
-		records, err := csv.NewReader(strings.NewReader(ts.ReadFile(filepath.Join(args[0], "rejected.csv")))).ReadAll()
-		ts.Check(err)
-		rejected = len(records) - 1
+		rejected = rowsOf(ts, filepath.Join(args[0], "rejected.csv"))
 	}
 	if rejected != r.Rows.Rejected {
 		ts.Fatalf("rejected.csv has %d rows, not %d", rejected, r.Rows.Rejected)
@@ -284,6 +282,17 @@ func accounted(ts *testscript.TestScript, neg bool, args []string) {
 	if own > r.Rows.Converted {
 		ts.Logf("%d rules of their own for %d rows: some are in several buckets", own, r.Rows.Converted)
 	}
+}
+
+// rowsOf counts the rows of a sheet, without its header. The cells of a sheet with tabs hold neither tabs nor line breaks.
+func rowsOf(ts *testscript.TestScript, name string) int {
+	text := ts.ReadFile(name)
+	if header, _, _ := strings.Cut(text, "\n"); strings.Contains(header, "\t") {
+		return strings.Count(text, "\n") - 1
+	}
+	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	ts.Check(err)
+	return len(records) - 1
 }
 
 func differ(ts *testscript.TestScript, neg bool, args []string) {

@@ -44,7 +44,7 @@ var criteria = []criterion{ //nolint:gochecknoglobals // a table that is only re
 	{sheet.MethodColumn, typeMethod, false, false},
 	{sheet.ClientIPColumn, "clientip", false, true},
 	{sheet.ClientIPv6Column, "clientipv6", false, true},
-	{sheet.ProxyColumn, "proxy", false, true},
+	{sheet.ProxyColumn, typeProxy, false, true},
 	{sheet.DeviceColumn, "deviceCharacteristics", false, false},
 	{sheet.ContinentColumn, "continent", false, true},
 	{sheet.CountryColumn, "countrycode", false, true},
@@ -204,8 +204,8 @@ func (c criterion) checkVisitor(values []string) *finding {
 			if _, netErr := netip.ParsePrefix(v); err != nil && netErr != nil {
 				return reject(codeBadCell, c.column, "%s is neither an IP address nor a CIDR block", shown(v))
 			}
-		case "proxy":
-			if v != "anonymous" && v != "transparent" && v != "both" {
+		case typeProxy:
+			if v != "anonymous" && v != "transparent" && v != bothProxies {
 				return reject(codeBadCell, c.column, "%s: give anonymous, transparent or both", shown(v))
 			}
 		}
@@ -316,10 +316,10 @@ func splitValues(text string) ([]string, stars) {
 // starred reports whether a cell has a * that is a wildcard.
 func starred(cell string) bool {
 	for i := 0; i < len(cell); i++ {
-		switch {
-		case cell[i] == '*':
+		switch cell[i] {
+		case '*':
 			return true
-		case cell[i] == '\\':
+		case '\\':
 			i++
 		}
 	}

@@ -55,7 +55,7 @@ type conversion struct {
 	sites    map[string]bool // hosts that we serve
 	names    names
 	before   []int32           // of each row: its chunk in an earlier conversion, or -1; nil without one
-	owned    []bool            // of each row: its witness gets from its rule what the row says
+	owned    []bool            // of each row: walking saw its witness get from its rule what the row says
 	twinless []bool            // of each row: nothing answers for its path with the other slash at the end
 	target   map[uint32]string // of rows whose chain was collapsed: where it ends
 

@@ -37,8 +37,10 @@ var (
 	drawnHosts = []string{"", "h.com", "http://h.com", "https://h.com", "H.com", "www.h.com", "https://www.h.com", "*.h.com"}
 	drawnNames = []string{"a", "A", "b", "aB", "c.html", "%C3%a9", "ü", "x y", "a+b", "%25", "%2525", "~", "a%2fb", "a%2Bb", "a*b", "(", "'"}
 	drawnTails = []string{"", "", "", "", "/", "/*", "*", "?x=1", "?x=2", "?X=1", "?x=1&y=2", "?y=2&x=1", "?x", "?x=a b", "?", "#f"}
-	drawnEnds  = []string{"/t", "/T", "/a", "/b", "/A", "/a/b", "/a/", "/t/*", "/a/*", "/ü", "/t?q=1", "/t#f", "https://h.com/a", "https://h.com/t",
-		"http://h.com/a", "https://www.h.com/a", "https://www.h.com/a/*", "https://o.example/x", "https://o.example", "//o.example/y", "ftp://o.example/", ""}
+	drawnEnds  = []string{
+		"/t", "/T", "/a", "/b", "/A", "/a/b", "/a/", "/t/*", "/a/*", "/ü", "/t?q=1", "/t#f", "https://h.com/a", "https://h.com/t",
+		"http://h.com/a", "https://www.h.com/a", "https://www.h.com/a/*", "https://o.example/x", "https://o.example", "//o.example/y", "ftp://o.example/", "",
+	}
 	drawnStatus = []string{"", "302", "303", "307", "308", "010", "301.9"}
 )
 

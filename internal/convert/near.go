@@ -61,30 +61,21 @@ func (p *prover) same(q *redirect.Request, whole redirect.Answer) (string, error
 		ways = readings[:]
 	}
 	wanted := p.subject.isAskedBy(q)
-	const nothing = -1
-	before := nothing - 1
+	before := unsent - 1
 	for _, r := range ways {
-		chosen, found, err := p.property.Choose(q, r)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", chunkset.PropertyFile, err)
-		}
-		at, policy := nothing, "no policy"
-		if found {
-			policy = policyOf(&chosen)
-			known := false
-			if at, known = p.chunks.of[policy]; !known || !chosen.Enabled {
-				return fmt.Sprintf("%s is sent to policy %s, which is not there", q.URL(), policy), nil
-			}
+		at, policy, wrong, err := p.sent(q, r)
+		if err != nil || wrong != "" {
+			return wrong, err
 		}
 		if at == before {
 			continue
 		}
 		before = at
-		if wanted && (at == nothing || !p.chunks.holds(at, p.subject.id, p.subject.rule)) {
+		if wanted && (at == unsent || !p.chunks.holds(at, p.subject.id, p.subject.rule)) {
 			return fmt.Sprintf("%s is sent to %s, and the rule is not there", q.URL(), policy), nil
 		}
 		var answer redirect.Answer
-		if at != nothing {
+		if at != unsent {
 			if answer, err = p.chunks.evaluate(at, q, &p.looker); err != nil {
 				return "", err
 			}
@@ -94,6 +85,26 @@ func (p *prover) same(q *redirect.Request, whole redirect.Answer) (string, error
 		}
 	}
 	return "", nil
+}
+
+// unsent is in place of a chunk's number where the property asks no policy.
+const unsent = -1
+
+// sent is the chunk that the property sends a request to, and the words for its policy; what is wrong with that, in words.
+func (p *prover) sent(q *redirect.Request, r redirect.Reading) (at int, policy, wrong string, err error) {
+	chosen, found, err := p.property.Choose(q, r)
+	if err != nil {
+		return unsent, "", "", fmt.Errorf("%s: %w", chunkset.PropertyFile, err)
+	}
+	if !found {
+		return unsent, "no policy", "", nil
+	}
+	policy = policyOf(&chosen)
+	at, known := p.chunks.of[policy]
+	if !known || !chosen.Enabled {
+		wrong = fmt.Sprintf("%s is sent to policy %s, which is not there", q.URL(), policy)
+	}
+	return at, policy, wrong, nil
 }
 
 // policyOf is the policy that a behavior asks: of API v2 it names it, of v3 it has a number for it, and its rule has the

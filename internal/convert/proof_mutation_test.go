@@ -116,6 +116,7 @@ func (m *mutant) write(file, text string) {
 
 // edit is a change of a document as a tree.
 func edit(t *testing.T, change func(map[string]any)) func(string) string {
+	t.Helper()
 	return func(text string) string {
 		var doc map[string]any
 		if err := json.Unmarshal([]byte(text), &doc); err != nil {
@@ -134,14 +135,15 @@ func replace(from, to string) func(string) string {
 	return func(text string) string { return strings.ReplaceAll(text, from, to) }
 }
 
-func list(of any, name string) []any { return of.(map[string]any)[name].([]any) } //nolint:forcetypeassert // a test
+func list(of any, name string) []any { return of.(map[string]any)[name].([]any) } //nolint:forcetypeassert,errcheck // a test
 
 // without takes the behavior with a transform out of the chain.
 func without(t *testing.T, transform string) func(string) string {
+	t.Helper()
 	return edit(t, func(doc map[string]any) {
-		rule := doc["rule"].(map[string]any) //nolint:forcetypeassert // a test
+		rule := doc["rule"].(map[string]any) //nolint:forcetypeassert,errcheck // a test
 		rule["behaviors"] = slices.DeleteFunc(list(rule, "behaviors"), func(b any) bool {
-			return b.(map[string]any)["options"].(map[string]any)["transform"] == transform //nolint:forcetypeassert // a test
+			return b.(map[string]any)["options"].(map[string]any)["transform"] == transform //nolint:forcetypeassert,errcheck // a test
 		})
 	})
 }
@@ -180,7 +182,7 @@ func TestTheProofFindsWrongPropertyRules(t *testing.T) {
 		}},
 		{"a policy that is not there", replace("test_003", "test_999")},
 		{"a child missing", edit(t, func(doc map[string]any) {
-			rule := doc["rule"].(map[string]any) //nolint:forcetypeassert // a test
+			rule := doc["rule"].(map[string]any) //nolint:forcetypeassert,errcheck // a test
 			rule["children"] = list(rule, "children")[1:]
 		})},
 		{"a child twice, for another bucket", replace(`"3"`, `"2"`)},
@@ -209,7 +211,7 @@ func TestTheProofFindsWrongHostRules(t *testing.T) {
 		return strings.NewReplacer("test_001", "test_002", "test_002", "test_001").Replace(s)
 	})
 	m.with("the last child missing", chunkset.PropertyFile, edit(t, func(doc map[string]any) {
-		rule := doc["rule"].(map[string]any) //nolint:forcetypeassert // a test
+		rule := doc["rule"].(map[string]any) //nolint:forcetypeassert,errcheck // a test
 		children := list(rule, "children")
 		rule["children"] = children[:len(children)-1]
 	}))
@@ -218,6 +220,7 @@ func TestTheProofFindsWrongHostRules(t *testing.T) {
 
 // rulesOf changes one rule of a chunk, or the list of them.
 func rulesOf(t *testing.T, change func([]string) []string) func(string) string {
+	t.Helper()
 	return func(text string) string {
 		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 		var rules []string
@@ -440,7 +443,7 @@ func TestTheProofGoesByThePolicyOfAPIv2(t *testing.T) {
 	m.with("swapped policies", chunkset.PropertyFile, func(s string) string {
 		const name = `"name": "test_00`
 		var lines []string
-		for _, line := range strings.Split(s, "\n") {
+		for line := range strings.SplitSeq(s, "\n") {
 			if strings.HasPrefix(line, strings.Repeat(" ", 14)) { // of cloudletPolicy, and not of a rule
 				line = strings.NewReplacer(name+`1"`, name+`2"`, name+`2"`, name+`1"`).Replace(line)
 			}
@@ -467,15 +470,35 @@ func TestTheProofReadsRules(t *testing.T) {
 		t.Fatal(words)
 	}
 	for _, pair := range [][2]string{
-		{`"name":"n"`, `"name":"m"`}, {`"start":1`, `"start":2`}, {`"end":2`, `"end":3`}, {`"disabled":true`, `"disabled":false`},
-		{`"matchesAlways":true`, `"matchesAlways":false`}, {`"matchURL":"/a"`, `"matchURL":"/A"`}, {`"statusCode":301`, `"statusCode":302`},
-		{`"redirectURL":"/b"`, `"redirectURL":"/c"`}, {relativeURL, copySchema}, {relativeURL, relativeNone},
-		{`"useIncomingQueryString":true`, `"useIncomingQueryString":false`}, {`"useIncomingSchemeAndHost":true`, `"useIncomingSchemeAndHost":false`},
-		{`"negate":true`, `"negate":false`}, {`"negate":false`, `"negate":true`}, {`"matchValue":"/p"`, `"matchValue":"/P"`}, {"CONNECTING_IP", "XFF_HEADERS"},
-		{`"caseSensitive":true`, `"caseSensitive":false`}, {`"matchType":"path"`, `"matchType":"extension"`}, {opContains, opEquals},
-		{`"name":"X-A"`, `"name":"x-a"`}, {`["1","2"]`, `["2","1"]`}, {`["1","2"]`, `["1"]`}, {`"valueHasWildcard":true`, `"valueHasWildcard":false`},
-		{`"valueCaseSensitive":true`, `"valueCaseSensitive":false`}, {`"nameCaseSensitive":false`, `"nameCaseSensitive":true`},
-		{`"type":"object"`, `"type":"simple"`}, {`"type":"erMatchRule"`, `"type":"apMatchRule"`}, {`"start":1`, `"since":1`}, {`}`, ``},
+		{`"name":"n"`, `"name":"m"`},
+		{`"start":1`, `"start":2`},
+		{`"end":2`, `"end":3`},
+		{`"disabled":true`, `"disabled":false`},
+		{`"matchesAlways":true`, `"matchesAlways":false`},
+		{`"matchURL":"/a"`, `"matchURL":"/A"`},
+		{`"statusCode":301`, `"statusCode":302`},
+		{`"redirectURL":"/b"`, `"redirectURL":"/c"`},
+		{relativeURL, copySchema},
+		{relativeURL, relativeNone},
+		{`"useIncomingQueryString":true`, `"useIncomingQueryString":false`},
+		{`"useIncomingSchemeAndHost":true`, `"useIncomingSchemeAndHost":false`},
+		{`"negate":true`, `"negate":false`},
+		{`"negate":false`, `"negate":true`},
+		{`"matchValue":"/p"`, `"matchValue":"/P"`},
+		{"CONNECTING_IP", "XFF_HEADERS"},
+		{`"caseSensitive":true`, `"caseSensitive":false`},
+		{`"matchType":"path"`, `"matchType":"extension"`},
+		{opContains, opEquals},
+		{`"name":"X-A"`, `"name":"x-a"`},
+		{`["1","2"]`, `["2","1"]`},
+		{`["1","2"]`, `["1"]`},
+		{`"valueHasWildcard":true`, `"valueHasWildcard":false`},
+		{`"valueCaseSensitive":true`, `"valueCaseSensitive":false`},
+		{`"nameCaseSensitive":false`, `"nameCaseSensitive":true`},
+		{`"type":"object"`, `"type":"simple"`},
+		{`"type":"erMatchRule"`, `"type":"apMatchRule"`},
+		{`"start":1`, `"since":1`},
+		{`}`, ``},
 		{`"matchType":"path"`, `"matchType":"path","more":1`},
 	} {
 		changed := strings.Replace(text, pair[0], pair[1], 1)
@@ -484,7 +507,9 @@ func TestTheProofReadsRules(t *testing.T) {
 		}
 	}
 	for _, r := range []redirect.Rule{
-		{}, {Name: "\xff\xfe é"}, {Matches: []redirect.Match{}},
+		{},
+		{Name: "\xff\xfe é"},
+		{Matches: []redirect.Match{}},
 		{Matches: []redirect.Match{{Type: typeHeader, Operator: opExists, Object: &redirect.Object{Type: "object", Name: "X"}}}},
 		{Matches: []redirect.Match{{Type: typeMethod, Operator: opEquals, Object: &redirect.Object{Type: "simple", Values: []string{"GET"}}}}},
 		{Matches: []redirect.Match{{Object: &redirect.Object{Type: "object", Values: []string{}}}}},

@@ -23,7 +23,10 @@ type runs struct {
 	root string
 }
 
-func newRuns(t *testing.T) *runs { return &runs{t, t.TempDir()} }
+func newRuns(t *testing.T) *runs {
+	t.Helper()
+	return &runs{t, t.TempDir()}
+}
 
 // run converts; what cannot be converted is an outcome with an ErrInput, and any other error the end of the test.
 func (r *runs) run(t *rapid.T, o convert.Options, sheets ...string) outcome {

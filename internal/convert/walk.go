@@ -298,50 +298,72 @@ func unconditional(r *redirect.Rule) bool {
 
 // hops goes from answer to answer until one leads off the site, or to a URL without an answer, or nowhere new.
 func (c *conversion) hops(l *looker, st *step, q redirect.Request, a redirect.Answer) error {
-	id := st.other
-	first := q
-	var seen []redirect.Request // those behind the first that were answered
-	own, others := false, false // the row's own rule, or others, have answered
-	timed := false              // one of them is on for a time only
+	t := trail{first: q, id: st.other}
 	for st.sure, st.hops = true, 1; ; st.hops++ {
 		next, stays := c.hop(&q, a.Location)
-		if st.end = endOf(&first, &next, a.Location); !stays {
+		if !stays {
+			t.end(st, &next, a.Location)
 			return nil
 		}
-		if st.hops == 1 && sameURL(&first, &next) {
-			st.code, st.other, st.again = codeSelf, id, true
+		if st.hops == 1 && sameURL(&t.first, &next) {
+			st.code, st.again = codeSelf, true
 			return nil
 		}
+		location := a.Location
 		q = next
 		var err error
 		if a, err = l.evaluate(&q); err != nil || !a.Found {
+			t.end(st, &q, location)
 			return err
 		}
 		rule, err := l.load(a.ID)
 		if err != nil {
 			return err
 		}
-		st.again = true
-		st.sure = st.sure && unconditional(rule) && !rule.UseIncomingQueryString && !strings.Contains(rule.MatchURL, "://")
-		timed = timed || rule.Start != 0 || rule.End != 0
-		if a.ID == id {
-			own = true
-		} else if !others {
-			st.other, others = a.ID, true
+		if t.met(st, rule, a.ID, &q) {
+			return nil
 		}
-		again := sameURL(&first, &q) || slices.ContainsFunc(seen, func(s redirect.Request) bool { return sameURL(&s, &q) })
-		if !again && st.hops < maxHops {
-			seen = append(seen, q)
-			continue
-		}
-		st.code, st.end, st.sure = codeChain, "", false
-		if own && !timed {
-			st.code = codeLoop
-		} else if again {
-			st.end = "a loop"
-		}
-		return nil
 	}
+}
+
+// trail is what a redirect was followed over.
+type trail struct {
+	first       redirect.Request
+	id          uint32             // of the row's own rule
+	seen        []redirect.Request // those behind the first that were answered
+	own, others bool               // the row's own rule, or others, have answered
+	timed       bool               // one of them is on for a time only
+}
+
+// end notes where the trail ends; where one hop led there, nobody asks.
+func (t *trail) end(st *step, to *redirect.Request, location string) {
+	if st.hops > 1 {
+		st.end = endOf(&t.first, to, location)
+	}
+}
+
+// met notes that one more rule has answered; it is true where that goes round, or too far.
+func (t *trail) met(st *step, rule *redirect.Rule, id uint32, q *redirect.Request) bool {
+	st.again = true
+	st.sure = st.sure && unconditional(rule) && !rule.UseIncomingQueryString && !strings.Contains(rule.MatchURL, "://")
+	t.timed = t.timed || rule.Start != 0 || rule.End != 0
+	if id == t.id {
+		t.own = true
+	} else if !t.others {
+		st.other, t.others = id, true
+	}
+	round := sameURL(&t.first, q) || slices.ContainsFunc(t.seen, func(s redirect.Request) bool { return sameURL(&s, q) })
+	if !round && st.hops < maxHops {
+		t.seen = append(t.seen, *q)
+		return false
+	}
+	st.code, st.sure = codeChain, false
+	if t.own && !t.timed {
+		st.code = codeLoop
+	} else if round {
+		st.end = "a loop"
+	}
+	return true
 }
 
 func sameURL(a, b *redirect.Request) bool {

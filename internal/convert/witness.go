@@ -26,6 +26,8 @@ const (
 	typeContinent = "continent"
 	typeCountry   = "countrycode"
 	typeRegion    = "regioncode"
+	typeProxy     = "proxy"
+	bothProxies   = "both" // anonymous ones and transparent ones
 )
 
 // witness is one request that a row asks for, and the answer that the row says it gets. It is made of the row's own
@@ -53,9 +55,13 @@ func (w *witness) make(e *entry) {
 	case r.End != 0:
 		w.req.Time = time.Unix(r.End-1, 0)
 	}
+	w.avoid(e.asked)
 	w.ask(&e.src)
 	for i := range e.asked {
-		w.satisfy(&e.asked[i], e.src.path != "")
+		w.satisfy(&e.asked[i], e.src.path != "", len(e.asked) > 1)
+	}
+	if w.barred(e.asked) {
+		w.none = "its criteria leave no path"
 	}
 	w.location = w.expect(e)
 }
@@ -90,45 +96,111 @@ func (w *witness) ask(s *source) {
 	}
 }
 
+// avoid gives the request values that negated criteria allow; what is asked for replaces them later.
+func (w *witness) avoid(asked []redirect.Match) {
+	q := &w.req
+	for _, part := range [...]struct {
+		to     *string
+		others []string
+		types  []string
+	}{
+		{&q.Scheme, []string{"http"}, []string{typeProtocol}},
+		{&q.Host, []string{"other.invalid", "0.test"}, []string{typeHostname}},
+		{&q.Path, []string{"/other", "/0"}, []string{typePath}},
+		{&q.Method, []string{"HEAD", "POST"}, []string{typeMethod}},
+		{&q.ClientIP, []string{"198.51.100.1", "203.0.113.1"}, []string{typeClientIP, typeClientIP6}},
+		{&q.Continent, []string{"NA", "EU"}, []string{typeContinent}},
+		{&q.Country, []string{"US", "CH"}, []string{typeCountry}},
+		{&q.Region, []string{"CA", "BY"}, []string{typeRegion}},
+		{&q.Proxy, []string{"anonymous", "transparent"}, []string{typeProxy}},
+	} {
+		allowed := func(value string) bool {
+			return !slices.ContainsFunc(asked, func(m redirect.Match) bool {
+				return m.Negate && slices.Contains(part.types, m.Type) && takes(&m, value)
+			})
+		}
+		if allowed(*part.to) {
+			continue
+		}
+		i := slices.IndexFunc(part.others, allowed)
+		if i < 0 {
+			w.none = "no request was found that its criteria leave"
+			return
+		}
+		*part.to = part.others[i]
+	}
+}
+
+// barred reports whether a negated criterion takes the extension of the path.
+func (w *witness) barred(asked []redirect.Match) bool {
+	_, extension, found := cutLast(w.req.Path, ".")
+	return found && slices.ContainsFunc(asked, func(m redirect.Match) bool {
+		return m.Negate && m.Type == typeExtension && takes(&m, extension)
+	})
+}
+
+func cutLast(text, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(text, sep); i >= 0 {
+		return text[:i], text[i+len(sep):], true
+	}
+	return text, "", false
+}
+
+// takes reports whether one of a match's values is the value, or may be: case never counts, and a proxy of any kind is one.
+func takes(m *redirect.Match, value string) bool {
+	wanted, wildcards := strings.Fields(m.Value), m.Operator == opContains || m.Type == typeHostname
+	if m.Object != nil {
+		wanted, wildcards = m.Object.Values, m.Object.ValueHasWildcard
+	}
+	return slices.ContainsFunc(wanted, func(text string) bool {
+		if net, err := netip.ParsePrefix(text); err == nil {
+			address, err := netip.ParseAddr(value)
+			return err == nil && net.Contains(address)
+		}
+		expression := regexp.QuoteMeta(text)
+		if wildcards {
+			expression = strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(expression)
+		}
+		if m.Operator != opContains {
+			expression = "^(?:" + expression + ")$"
+		}
+		re, err := regexp.Compile("(?i)" + expression)
+		return err != nil || re.MatchString(value) || text == bothProxies && value != "none"
+	})
+}
+
 // satisfy adds what one criterion asks for. Where the source has said it already, the source stays.
-func (w *witness) satisfy(m *redirect.Match, asked bool) {
+func (w *witness) satisfy(m *redirect.Match, asked, several bool) {
+	if m.Type == typeRegex {
+		w.satisfyRegex(m, several)
+	}
+	if m.Negate || m.Type == typeRegex {
+		return
+	}
 	value := sample(m)
 	q := &w.req
 	switch m.Type {
 	case typeProtocol:
-		if m.Negate {
-			value = map[string]string{"http": "https", "https": "http"}[value]
-		}
 		q.Scheme = value
 	case typeHostname:
-		if !m.Negate && q.Host == anyHost {
+		if !asked || q.Host == anyHost {
 			q.Host = value
 		}
 	case typePath:
-		if !m.Negate && !asked {
+		if !asked {
 			q.Path = "/" + strings.TrimPrefix(value, "/")
 		}
 	case typeExtension:
-		if !m.Negate && !asked {
+		if !asked {
+			w.shaky = w.shaky || q.Path != anyPath
 			q.Path += "." + value
-			w.shaky = w.shaky || q.Path != anyPath+"."+value
 		}
 	case typeQuery:
-		if !m.Negate {
-			q.Query = strings.TrimPrefix(q.Query+"&"+value, "&")
-		}
-	case typeRegex:
-		w.satisfyRegex(m)
+		q.Query = strings.TrimPrefix(q.Query+"&"+value, "&")
 	case typeMethod:
-		if !m.Negate {
-			q.Method = value
-		} else if value == q.Method {
-			q.Method = "HEAD"
-		}
+		q.Method = value
 	default:
-		if !m.Negate {
-			w.satisfyVisitor(m, value)
-		}
+		w.satisfyVisitor(m, value)
 	}
 }
 
@@ -154,8 +226,8 @@ func (w *witness) satisfyVisitor(m *redirect.Match, value string) {
 		q.Country = value
 	case typeRegion:
 		q.Region = value
-	case "proxy":
-		if value == "both" {
+	case typeProxy:
+		if value == bothProxies {
 			value = "anonymous"
 		}
 		q.Proxy = value
@@ -197,8 +269,8 @@ func sample(m *redirect.Match) string {
 	return value
 }
 
-// satisfyRegex looks for a URL that the expression finds something in.
-func (w *witness) satisfyRegex(m *redirect.Match) {
+// satisfyRegex looks for a URL that the expression finds something in: on the host that is asked for, if there is one.
+func (w *witness) satisfyRegex(m *redirect.Match, several bool) {
 	re, err := regexp.Compile(m.Value)
 	if err == nil && !m.CaseSensitive {
 		re, err = regexp.Compile("(?i)" + m.Value)
@@ -207,12 +279,16 @@ func (w *witness) satisfyRegex(m *redirect.Match) {
 		w.none = "its expression does not compile"
 		return
 	}
-	text := example(m.Value)
-	for _, candidate := range []string{w.req.URL(), text, "https://" + anyHost + text, "https://" + anyHost + "/" + text, "https://" + text} {
+	text, site := example(m.Value), w.req.Scheme+"://"+w.req.Host
+	if !strings.HasPrefix(text, "/") {
+		site += "/"
+	}
+	for i, candidate := range []string{w.req.URL(), site + text, text, "https://" + text} {
 		q, err := redirect.ParseURL(candidate)
 		if err != nil || q.Scheme == "" || q.Host == "" || re.MatchString(q.URL()) == m.Negate {
 			continue
 		}
+		w.shaky = w.shaky || i > 0 && several
 		w.req.Scheme, w.req.Host, w.req.Path, w.req.Query = q.Scheme, q.Host, q.Path, q.Query
 		return
 	}

@@ -303,8 +303,8 @@ func (w *watched) Put(ctx context.Context, records ...job.Record) error {
 }
 
 func TestPendingItemIsNoFailure(t *testing.T) {
-	waits := func(_ context.Context, task *job.Task) (job.Step, error) {
-		return job.Step{}, errors.Join(task.Save(t.Context(), "sent", task.Key()), fmt.Errorf("look up: %w", job.ErrPending))
+	waits := func(ctx context.Context, task *job.Task) (job.Step, error) {
+		return job.Step{}, errors.Join(task.Save(ctx, "sent", task.Key()), fmt.Errorf("look up: %w", job.ErrPending))
 	}
 	for _, c := range []struct {
 		items []job.Item

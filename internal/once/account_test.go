@@ -84,8 +84,10 @@ type observed struct {
 }
 
 func newAccount(p plan) *account {
-	return &account{plan: p, policies: map[string]*policy{}, seen: map[string]*observed{}, history: map[string]bool{},
-		strangers: map[string]bool{}, count: map[string]int{}}
+	return &account{
+		plan: p, policies: map[string]*policy{}, seen: map[string]*observed{}, history: map[string]bool{},
+		strangers: map[string]bool{}, count: map[string]int{},
+	}
 }
 
 func (a *account) wrong(format string, args ...any) {

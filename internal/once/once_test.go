@@ -95,9 +95,9 @@ func (p *play) effect() effect {
 			p.note("baseline")
 			return 5, p.here, next(&p.base, nil)
 		},
-		Send: func(_ context.Context, m memo) (reply, error) {
+		Send: func(ctx context.Context, m memo) (reply, error) {
 			p.note("POST")
-			if rec, _, _ := p.Get(context.Background(), "x"); rec.State != "sent" || m.Base != 5 || m.Marker == "" || m.N == 0 {
+			if rec, _, _ := p.Get(ctx, "x"); rec.State != "sent" || m.Base != 5 || m.Marker == "" || m.N == 0 {
 				return reply{}, job.Stop(fmt.Errorf("sent in state %s with %+v", rec.State, m))
 			}
 			a := next(&p.sends, answer{reply: reply{ID: 7}})

@@ -111,7 +111,7 @@ func (p *process) send(ctx context.Context, t target, m once.Memo[int64, int64])
 	if err := p.point(); err != nil {
 		return reply{}, err
 	}
-	f := p.judge(t, m)
+	f := p.judge(ctx, t, m)
 	if f == notSent {
 		return reply{}, p.harmless(t, time.Time{}, apiError(0, cloudlet.NotSent))
 	}
@@ -166,8 +166,8 @@ func (p *process) harmless(t target, retryAt time.Time, err error) error {
 }
 
 // judge holds an attempt that begins against what was promised, and gives its fault.
-func (p *process) judge(t target, m once.Memo[int64, int64]) fault {
-	rec, _, _ := p.journal.Get(context.Background(), t.item)
+func (p *process) judge(ctx context.Context, t target, m once.Memo[int64, int64]) fault {
+	rec, _, _ := p.journal.Get(ctx, t.item)
 	recorded, err := once.MemoOf[int64, int64](rec)
 	p.account.mu.Lock()
 	defer p.account.mu.Unlock()

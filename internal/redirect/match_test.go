@@ -76,9 +76,11 @@ func evaluateOne(t *testing.T, r *Rule, q *Request) string {
 	}
 }
 
-func eq(kind, value string) Match       { return Match{Type: kind, Operator: opEquals, Value: value} }
+func eq(kind, value string) Match { return Match{Type: kind, Operator: opEquals, Value: value} }
+
 func contains(kind, value string) Match { return Match{Type: kind, Operator: opContains, Value: value} }
-func exists(kind, value string) Match   { return Match{Type: kind, Operator: opExists, Value: value} }
+
+func exists(kind, value string) Match { return Match{Type: kind, Operator: opExists, Value: value} }
 
 func sensitive(m Match) Match {
 	m.CaseSensitive = true
