@@ -61,7 +61,7 @@ sheet of the policy-manager dialect.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Out, "out", "", "the folder to write, absent or empty; with --to csv a file or a folder (`DIR`)")
+	f.StringVar(&o.Out, "out", "", "the folder to write, absent or empty; with --to csv a file, a folder, or - (`DIR`)")
 	f.StringVar(&o.Name, "name", "", "of the policies: `NAME`_001 and so on (default: that of --previous)")
 	f.StringVar(&o.To, "to", "", "csv: turn rules into sheets")
 	f.BoolVar(&o.Lossy, "lossy", false, "with --to csv: leave out what a sheet cannot say, and count it")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,12 +24,19 @@ type sheetFile struct {
 	Lost  []string `json:"lost"`
 }
 
-// convertBack turns rules into sheets: one list of rules into a file, several into a folder. It holds one sheet at a time.
+// standardStream is in place of a file's name for standard input or output.
+const standardStream = "-"
+
+// convertBack turns rules into sheets: one list of rules into a file or onto standard output, several into a folder. It
+// holds one sheet at a time.
 func (a *app) convertBack(ctx context.Context, sources []string, o convertOptions) (err error) {
 	if o.Out == "" && !o.DryRun {
 		return &usageError{text: "convert --to csv needs --out, a file, or a folder for several sheets"}
 	}
-	b := backRun{options: o, out: sheetsOut{out: o.Out, force: o.Force, dry: o.DryRun}, from: map[string]string{}}
+	if o.Out == standardStream && a.global.Output != "text" {
+		return &usageError{text: "standard output takes the sheet or --output " + a.global.Output + ", not both", hint: "name a file with --out"}
+	}
+	b := backRun{options: o, out: sheetsOut{out: o.Out, force: o.Force, dry: o.DryRun, stdout: a.out}, from: map[string]string{}}
 	if err := b.out.begin(); err != nil {
 		return err
 	}
@@ -106,6 +114,7 @@ func backSheet(l ruleList) (sheetFile, []byte, error) {
 type sheetsOut struct {
 	out        string
 	force, dry bool
+	stdout     io.Writer // where the sheet goes when out is standardStream
 	names      []string
 	only       []byte          // the one sheet, until there are two
 	temp       string          // where several are made; empty: nowhere yet
@@ -116,7 +125,7 @@ type sheetsOut struct {
 
 // begin looks at what is there, and refuses what must not be replaced.
 func (s *sheetsOut) begin() error {
-	if s.dry {
+	if s.dry || s.out == standardStream {
 		return nil
 	}
 	info, err := os.Stat(s.out)
@@ -149,6 +158,8 @@ func (s *sheetsOut) add(name string, text []byte) error {
 	case len(s.names) == 1:
 		s.only = text
 		return nil
+	case s.out == standardStream:
+		return &usageError{text: "there are several sheets to write, and standard output takes one", hint: "name a folder with --out"}
 	case s.info != nil && !s.info.IsDir():
 		return &usageError{text: s.out + " is a file, and there are several sheets to write", hint: "name a folder"}
 	}
@@ -201,6 +212,9 @@ func (s *sheetsOut) finish() error {
 	switch {
 	case s.dry:
 		return nil
+	case s.out == standardStream:
+		_, err := s.stdout.Write(s.only)
+		return err
 	case len(s.names) == 1 && !folder:
 		if s.info != nil && !s.force {
 			return &usageError{text: s.out + " is there already", hint: "name another file, or replace this one with --force"}
@@ -273,7 +287,10 @@ func (a *app) backSummary(o convertOptions, files []sheetFile, lost int) error {
 	if a.global.Output != "text" {
 		return nil
 	}
-	headline := "Wrote sheets to " + o.Out
+	headline, to := "Wrote sheets to "+o.Out, a.out
+	if o.Out == standardStream && !o.DryRun {
+		headline, to = "Wrote a sheet to standard output", a.err
+	}
 	if o.DryRun {
 		headline = "Dry run; nothing was written"
 	}
@@ -287,5 +304,5 @@ func (a *app) backSummary(o convertOptions, files []sheetFile, lost int) error {
 			s.Notes = append(s.Notes, report.Item{Name: f.Name, Text: l})
 		}
 	}
-	return s.Text(a.out)
+	return s.Text(to)
 }

@@ -29,6 +29,9 @@ func (a *app) convert(ctx context.Context, sheets []string, o convertOptions) er
 		return &usageError{text: "--name: " + err.Error()}
 	}
 	dir := o.Out
+	if dir == standardStream {
+		return &usageError{text: "--out - is no folder, and chunks need one", hint: "--to csv can write a sheet to standard output"}
+	}
 	if dir == "" {
 		if !o.DryRun {
 			return &usageError{text: "convert needs --out, the folder to write", hint: "--dry-run prints the report and writes nothing"}
@@ -128,7 +131,7 @@ func (a *app) convertInto(ctx context.Context, paths []string, out *chunkset.Wri
 
 // sheetName is what a sheet is called in messages: its file's name, with the whole path where another has the same.
 func sheetName(path string, all []string) string {
-	if path == "-" {
+	if path == standardStream {
 		return "standard input"
 	}
 	name := filepath.Base(path)
@@ -151,7 +154,7 @@ func outside(dir string, sheets []string) error {
 		if err != nil {
 			return err
 		}
-		if below, err := filepath.Rel(dir, path); err == nil && s != "-" && below != "." && filepath.IsLocal(below) {
+		if below, err := filepath.Rel(dir, path); err == nil && s != standardStream && below != "." && filepath.IsLocal(below) {
 			return &usageError{text: fmt.Sprintf("%s lies in the folder that is to be written", s), hint: "copy it elsewhere, or name another folder with --out"}
 		}
 	}

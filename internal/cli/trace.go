@@ -108,7 +108,7 @@ func (a *app) trace(ctx context.Context, urls []string, o traceOptions) error {
 func (a *app) urls(args []string) ([]string, error) {
 	var all []string
 	for _, arg := range args {
-		if arg != "-" {
+		if arg != standardStream {
 			all = append(all, arg)
 			continue
 		}

@@ -98,6 +98,9 @@ func (w *witness) ask(s *source) {
 
 // avoid gives the request values that negated criteria allow; what is asked for replaces them later.
 func (w *witness) avoid(asked []redirect.Match) {
+	if !slices.ContainsFunc(asked, func(m redirect.Match) bool { return m.Negate }) {
+		return
+	}
 	q := &w.req
 	for _, part := range [...]struct {
 		to     *string
@@ -133,6 +136,9 @@ func (w *witness) avoid(asked []redirect.Match) {
 
 // barred reports whether a negated criterion takes the extension of the path.
 func (w *witness) barred(asked []redirect.Match) bool {
+	if len(asked) == 0 {
+		return false
+	}
 	_, extension, found := cutLast(w.req.Path, ".")
 	return found && slices.ContainsFunc(asked, func(m redirect.Match) bool {
 		return m.Negate && m.Type == typeExtension && takes(&m, extension)
