@@ -65,13 +65,14 @@ func drawSource(t *rapid.T) string {
 
 // drawnCells are cells of columns that ask for something.
 var drawnCells = map[string][]string{
-	"host":   {"h.com", "www.h.com", "h.com www.h.com", "!h.com", "*.h.com", "H.COM"},
+	"host":   {"h.com", "www.h.com", "h.com www.h.com", "!h.com", "*.h.com", "H.COM", "!*.invalid", "!*"},
 	"scheme": {"http", "https", "!http"},
-	"path":   {"/a", "/A", ":/a", "/a /b", "!/a", "/a*", "*b*", "/x\\ y", "/a\\*b", "/*/b", "!/a*", "/a+b", ":/aB /b"},
+	"path":   {"/a", "/A", ":/a", "/a /b", "!/a", "/a*", "*b*", "/x\\ y", "/a\\*b", "/*/b", "!/a*", "/a+b", ":/aB /b", "!/cmig*", "!:/cmig-witness /other", "!*"},
 	"query":  {"x=1", "x=1 2", ":x=a", "!x=1", "x=*", "x", "x=1 & y=2", "x=1\\*"},
-	"regex":  {"/a(.*)", "^https?://h.com/(a|b)$", ".*\\.html", "/b"},
+	"regex":  {"/a(.*)", "^https?://h.com/(a|b)$", ".*\\.html", "/b", "old-page", "h.com/a", "^[^x]+$"},
 	"cookie": {"c=1", "!c=1", "c"}, "header": {"X-A=1", "!X-A=1", "X-A"}, "extension": {"html", "!html", "html txt"},
-	"method": {"GET", "POST", "!GET"}, "countryCode": {"DE", "!DE", "DE FR;XFF_HEADERS"}, "clientIP": {"10.0.0.0/8", "!192.0.2.1"},
+	"method": {"GET", "POST", "!GET"}, "countryCode": {"DE", "!DE", "DE FR;XFF_HEADERS", "!AQ", "!AQ US CH"}, "clientIP": {"10.0.0.0/8", "!192.0.2.1", "!0.0.0.0/1 192.0.0.0/8"},
+	"continent": {"EU", "!AN", "!AN NA"}, "regionCode": {"CA", "!ZZ"}, "proxy": {"both", "!both", "!anonymous", "transparent"},
 	"disabled": {"1", "0"}, "start": {"1000"}, "end": {"2000"}, "matchesAlways": {"1"},
 	"result.useIncomingQueryString": {"1", "0"},
 	"result.useRelativeUrl":         {"none", "relative_url", "copy_scheme_hostname"},
@@ -80,7 +81,8 @@ var drawnCells = map[string][]string{
 // drawnColumns are those of drawnCells but useIncomingSchemeAndHost: beside relative_url it is one thing for the evaluator
 // and another for the witness.
 var drawnColumns = []string{
-	"host", "scheme", "path", "query", "regex", "cookie", "header", "extension", "method", "countryCode", "clientIP", "disabled",
+	"host", "scheme", "path", "query", "regex", "cookie", "header", "extension", "method", "countryCode", "clientIP",
+	"continent", "regionCode", "proxy", "disabled",
 	"start", "end", "matchesAlways", "result.useIncomingQueryString", "result.useRelativeUrl",
 }
 
