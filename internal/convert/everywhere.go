@@ -72,7 +72,7 @@ func (p *prover) everywhere(q *redirect.Request, asked bool) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			if text, err := p.same(q, whole); text != "" || err != nil {
+			if text, err := p.same(q, whole, true); text != "" || err != nil {
 				return text, err
 			}
 		}

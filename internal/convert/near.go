@@ -11,17 +11,16 @@ import (
 // near compares the answers to the witness, and to requests near it, with those of the list of all rules.
 func (p *prover) near(v verdict, it *item, whole redirect.Answer, walked bool) (verdict, error) {
 	w := &p.witness
-	if text, err := p.same(&w.req, whole); text != "" || err != nil {
+	if text, err := p.same(&w.req, whole, !walked); text != "" || err != nil {
 		v.class, v.text = failed, text
 		return v, err
 	}
 	path := w.req.Path
 	defer func() { w.req.Path = path }()
-	for i, other := range [...]string{swapCase(path), slashTwin(path), recode(path)} {
-		if other == path {
+	for i, other := range [...]func(string) string{swapCase, slashTwin, recode} {
+		if w.req.Path = other(path); w.req.Path == path {
 			continue
 		}
-		w.req.Path = other
 		text, err := p.nearby(walked && i == 1 && p.c.twinless[it.row])
 		if text != "" || err != nil {
 			v.class, v.text = failed, text
@@ -44,7 +43,7 @@ func (p *prover) nearby(silent bool) (string, error) {
 	if p.chunks.silent(answer) {
 		return "", nil
 	}
-	return p.same(q, answer)
+	return p.same(q, answer, true)
 }
 
 // readings are what no document says of how a property reads a path, both ways.
@@ -54,10 +53,10 @@ var readings = [...]redirect.Reading{ //nolint:gochecknoglobals // a table that 
 
 // same reports, in words, where the written chunks answer a request otherwise than the list of all rules does, or where
 // the rule that is being proved can be asked by the request and is not in the chunk. A path that a property may read in
-// several ways is tried in each.
-func (p *prover) same(q *redirect.Request, whole redirect.Answer) (string, error) {
+// several ways is tried in each. Fresh says that whole was found just now, and not by walk.
+func (p *prover) same(q *redirect.Request, whole redirect.Answer, fresh bool) (string, error) {
 	ways := readings[:1]
-	if strings.ContainsAny(q.Path, "+%") {
+	if strings.IndexByte(q.Path, '%') >= 0 || strings.IndexByte(q.Path, '+') >= 0 {
 		ways = readings[:]
 	}
 	wanted := p.subject.isAskedBy(q)
@@ -75,7 +74,11 @@ func (p *prover) same(q *redirect.Request, whole redirect.Answer) (string, error
 			return fmt.Sprintf("%s is sent to %s, and the rule is not there", q.URL(), policy), nil
 		}
 		var answer redirect.Answer
-		if at != unsent {
+		switch {
+		case at == unsent:
+		case fresh && p.chunks.repeats(at, whole):
+			answer = whole
+		default:
 			if answer, err = p.chunks.evaluate(at, q, &p.looker); err != nil {
 				return "", err
 			}

@@ -207,6 +207,12 @@ func (s *writtenSet) evaluate(at int, q *redirect.Request, l *looker) (redirect.
 	return s.c.set.EvaluateSkipping(q, l.load, func(id uint32) bool { return !s.c.placed.in(id, at) })
 }
 
+// repeats reports whether a chunk answers as the list of all rules does because it has the rule that answers there: all that
+// comes before it in the chunk comes before it in the list, and does not answer.
+func (s *writtenSet) repeats(at int, whole redirect.Answer) bool {
+	return s.other[at] == nil && whole.Found && s.c.placed.in(whole.ID, at)
+}
+
 // silent reports whether no chunk at all has an answer to a request to which the list of all rules has none.
 func (s *writtenSet) silent(whole redirect.Answer) bool {
 	return s.exact && !whole.Found && len(whole.Unsure) == 0
