@@ -72,7 +72,7 @@ var drawnCells = map[string][]string{
 	"regex":  {"/a(.*)", "^https?://h.com/(a|b)$", ".*\\.html", "/b", "old-page", "h.com/a", "^[^x]+$"},
 	"cookie": {"c=1", "!c=1", "c"}, "header": {"X-A=1", "!X-A=1", "X-A"}, "extension": {"html", "!html", "html txt"},
 	"method": {"GET", "POST", "!GET"}, "countryCode": {"DE", "!DE", "DE FR;XFF_HEADERS", "!AQ", "!AQ US CH"}, "clientIP": {"10.0.0.0/8", "!192.0.2.1", "!0.0.0.0/1 192.0.0.0/8"},
-	"continent": {"EU", "!AN", "!AN NA"}, "regionCode": {"CA", "!ZZ"}, "proxy": {"both", "!both", "!anonymous", "transparent"},
+	"continentCode": {"EU", "!AN", "!AN NA"}, "regionCode": {"CA", "!ZZ"}, "proxy": {"both", "!both", "!anonymous", "transparent"},
 	"disabled": {"1", "0"}, "start": {"1000"}, "end": {"2000"}, "matchesAlways": {"1"},
 	"result.useIncomingQueryString": {"1", "0"},
 	"result.useRelativeUrl":         {"none", "relative_url", "copy_scheme_hostname"},
@@ -82,7 +82,7 @@ var drawnCells = map[string][]string{
 // and another for the witness.
 var drawnColumns = []string{
 	"host", "scheme", "path", "query", "regex", "cookie", "header", "extension", "method", "countryCode", "clientIP",
-	"continent", "regionCode", "proxy", "disabled",
+	"continentCode", "regionCode", "proxy", "disabled",
 	"start", "end", "matchesAlways", "result.useIncomingQueryString", "result.useRelativeUrl",
 }
 
