@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/job"
 	"cloudletmig/internal/redirect"
 )
 
@@ -32,7 +34,8 @@ func (a *app) traceCommand() *cobra.Command {
 		Long: `trace evaluates URLs as the edge would: against a list of rules (a chunk, a version file), against a converted folder
 by way of its property rules, or against the Edge Redirector policies of a snapshot or of the account, each with the
 version that is effective on a network. What a URL alone cannot decide comes from the flags, and is named where it is
-missing. The readings are those of docs/csv.md. - as a URL reads URLs from standard input, one a line. The exit code is 4 when a URL meets no rule.`,
+missing. The readings are those of docs/csv.md. - as a URL reads URLs from standard input, one a line. The exit code is 4 when a URL meets no rule, and
+3 when one of several cannot be traced.`,
 		Example: `  cloudletmig trace https://www.example.com/old --rules redirects
   cloudletmig trace /a /b --rules redirects/shop_001.json
   cloudletmig trace https://www.example.com/old --rules live --network staging --property www.example.com
@@ -77,32 +80,56 @@ func (a *app) trace(ctx context.Context, urls []string, o traceOptions) error {
 	if urls, err = a.urls(urls); err != nil {
 		return err
 	}
-	requests := make([]redirect.Request, 0, len(urls))
-	for _, text := range urls {
-		q, err := asBrowsersSend(text)
-		if err != nil {
-			return &usageError{text: err.Error()}
-		}
-		facts.Scheme, facts.Host, facts.Path, facts.Query = q.Scheme, q.Host, q.Path, q.Query
-		requests = append(requests, facts)
-	}
 	from, err := a.openRules(ctx, o)
 	if err != nil {
 		return err
 	}
-	traces := make([]traced, 0, len(requests))
-	for i := range requests {
-		found, err := from(&requests[i])
-		if err != nil {
-			return fmt.Errorf("trace %s: %w", urls[i], err)
+	var traces []traced
+	var bad []error // URLs that cannot be traced; the others are
+	for _, text := range urls {
+		found, err := traceURL(text, facts, from)
+		switch {
+		case errors.Is(err, errUsage):
+			bad = append(bad, err)
+			found = []traced{{Error: err.Error()}}
+		case err != nil:
+			return fmt.Errorf("trace %s: %w", text, err)
 		}
 		for _, t := range found {
-			t.URL = urls[i]
+			t.URL = text
 			traces = append(traces, t)
 		}
 	}
-	return a.showTraces(urls, traces)
+	if len(bad) == len(urls) {
+		return bad[0]
+	}
+	err = a.showTraces(traces)
+	if len(bad) > 0 {
+		err = errors.Join(untraced(bad), err)
+	}
+	return err
 }
+
+func traceURL(text string, facts redirect.Request, from tracer) ([]traced, error) {
+	q, err := asBrowsersSend(text)
+	if err != nil {
+		return nil, &usageError{text: err.Error()}
+	}
+	facts.Scheme, facts.Host, facts.Path, facts.Query = q.Scheme, q.Host, q.Path, q.Query
+	return from(&facts)
+}
+
+// untraced are the URLs that could not be traced while others were.
+type untraced []error
+
+func (u untraced) Error() string {
+	if len(u) == 1 {
+		return "1 URL cannot be traced: " + u[0].Error()
+	}
+	return fmt.Sprintf("%d URLs cannot be traced, the first: %v", len(u), u[0])
+}
+
+func (u untraced) Is(target error) bool { return target == job.ErrIncomplete }
 
 // urls are the URLs of the command line; - stands for those of standard input, one a line.
 func (a *app) urls(args []string) ([]string, error) {

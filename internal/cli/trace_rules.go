@@ -27,6 +27,7 @@ type traced struct {
 	Location string   `json:"location,omitempty"`
 	Unsure   []string `json:"unsure,omitempty"` // rules that might have answered before, and what would have to be known
 	Why      string   `json:"why,omitempty"`    // why no rule answers
+	Error    string   `json:"error,omitempty"`  // why it cannot be traced at all; all else is empty then
 }
 
 // tracer says what a request meets.
@@ -261,18 +262,22 @@ func (a *app) uses(ctx context.Context, from reader, p cloudlet.Policy, property
 }
 
 // showTraces prints what URLs met. A URL that no list of rules answers makes the exit code 4.
-func (a *app) showTraces(urls []string, traces []traced) error {
+func (a *app) showTraces(traces []traced) error {
 	met := map[string]bool{}
 	for _, t := range traces {
 		met[t.URL] = met[t.URL] || t.Rule > 0
 	}
-	missed := 0
-	for _, url := range urls {
-		if !met[url] {
+	missed, failed, last := 0, 0, ""
+	for _, t := range traces { // those of one URL stand together
+		switch {
+		case t.Error != "":
+			failed++
+		case !met[t.URL] && t.URL != last:
 			missed++
 		}
+		last = t.URL
 	}
-	a.document = map[string]any{"command": "trace", "traces": list(traces), "classes": map[string]int{"differences": missed}}
+	a.document = map[string]any{"command": "trace", "traces": list(traces), "classes": map[string]int{"differences": missed, "failed": failed}}
 	if a.global.Output == "text" {
 		if err := a.traceText(traces, met); err != nil {
 			return err
@@ -310,11 +315,14 @@ func (a *app) traceText(traces []traced, met map[string]bool) error {
 			}
 			s.Facts = append(s.Facts, report.Fact{Name: "policy", Value: policy})
 		}
-		if t.Rule > 0 {
+		switch {
+		case t.Error != "":
+			s.Facts = append(s.Facts, report.Fact{Name: "error", Value: cloudlet.Printable(t.Error)})
+		case t.Rule > 0:
 			s.Facts = append(s.Facts,
 				report.Fact{Name: "rule", Value: fmt.Sprintf("%d (%s)", t.Rule, cloudlet.Printable(t.Name))},
 				report.Fact{Name: "answer", Value: fmt.Sprintf("%d %s", t.Status, cloudlet.Printable(t.Location))})
-		} else {
+		default:
 			s.Facts = append(s.Facts, report.Fact{Name: "answer", Value: "none: " + t.Why})
 		}
 		for _, u := range t.Unsure {

@@ -160,9 +160,9 @@ func (c criterion) fill(m redirect.Match, values []string, stars stars) (redirec
 		if bad := checkPaths(values, stars); bad != nil {
 			return m, bad
 		}
-	case typeExtension:
-		for i := range values {
-			values[i] = strings.TrimPrefix(values[i], ".")
+	case typeHostname, typeExtension:
+		if bad := c.checkNames(values); bad != nil {
+			return m, bad
 		}
 	case typeHeader:
 		return namedMatch(m, values, stars, c.column)
@@ -185,6 +185,20 @@ func checkPaths(values []string, stars stars) *finding {
 	for _, v := range values {
 		if stars != wildStars && !strings.HasPrefix(v, "/") {
 			return reject(codeBadCell, sheet.PathColumn, "%s can be no path, for it does not begin with /; between two * it is looked for anywhere", shown(v))
+		}
+	}
+	return nil
+}
+
+// checkNames refuses hosts and extensions that there cannot be, and takes the dot off extensions.
+func (c criterion) checkNames(values []string) *finding {
+	for i, v := range values {
+		if c.kind == typeExtension {
+			if values[i] = strings.TrimPrefix(v, "."); strings.ContainsAny(values[i], "./") {
+				return reject(codeBadCell, c.column, "%s can be no extension, which is what follows the last dot", shown(v))
+			}
+		} else if at := badHostByte(lower(v)); at >= 0 {
+			return reject(codeBadCell, c.column, "%s can be no host: %q is not possible in its name", shown(v), v[at])
 		}
 	}
 	return nil

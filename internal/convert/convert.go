@@ -51,10 +51,11 @@ type conversion struct {
 	sizes    []uint32 // of each row's rule, in bytes
 	noted    bool     // there is something to be said of some row
 	keys     [2]bucketKeys
-	hosts    *hostTable      // nil unless chunks are chosen by host
-	sites    map[string]bool // hosts that we serve
+	hosts    *hostTable // nil unless chunks are chosen by host
+	sites    *sites
 	names    names
 	before   []int32           // of each row: its chunk in an earlier conversion, or -1; nil without one
+	pinned   map[uint32]bool   // rows that walking gave their scheme back
 	owned    []bool            // of each row: walking saw its witness get from its rule what the row says
 	twinless []bool            // of each row: nothing answers for its path with the other slash at the end
 	target   map[uint32]string // of rows whose chain was collapsed: where it ends
@@ -86,7 +87,7 @@ type Sheet struct {
 func Run(ctx context.Context, sheets []Sheet, out *chunkset.Writer, o Options) (Result, error) {
 	c := &conversion{
 		options: &o, maker: &maker{options: &o}, out: out, seed: maphash.MakeSeed(), first: map[uint64]uint32{},
-		alike: map[uint32][]uint32{}, late: map[uint32]late{}, set: redirect.NewSet(), sites: map[string]bool{}, target: map[uint32]string{},
+		alike: map[uint32][]uint32{}, late: map[uint32]late{}, set: redirect.NewSet(), sites: newSites(), pinned: map[uint32]bool{}, target: map[uint32]string{},
 	}
 	if err := c.open(sheets); err != nil {
 		return Result{}, err

@@ -51,8 +51,8 @@ func (c *conversion) settle(context.Context) error {
 	return nil
 }
 
-// settleAgain settles the groups of rows that have been rejected for where they lead: such a row wins over no other. It
-// reports whether that changed anything.
+// settleAgain settles the groups of rows that have been rejected for where they lead, or pinned: such a row wins over no
+// other, or over none with another scheme. It reports whether that changed anything.
 func (c *conversion) settleAgain(gone []step) (bool, error) {
 	lost := map[uint32]bool{}
 	for _, st := range gone {
@@ -196,7 +196,7 @@ func (c *conversion) settleTwins(all []member) {
 		case different && m.sensible:
 			c.marks[m.row] |= markSensitive
 			c.twins[m.row] = all[(i+1)%len(all)].row
-		case !different && i > 0:
+		case !different && i > 0 && !slices.ContainsFunc(all, c.isPinned):
 			c.drop(m.row, all[0].row)
 		}
 	}
@@ -204,7 +204,8 @@ func (c *conversion) settleTwins(all []member) {
 
 // settleVariant settles rows with the very same criteria, and gives those that are kept.
 func (c *conversion) settleVariant(rows []member) ([]member, error) {
-	if len(rows) == 1 {
+	pinned := slices.ContainsFunc(rows, c.isPinned)
+	if len(rows) == 1 && !pinned {
 		return rows, nil
 	}
 	schemes := map[string]digest{} // where the first row with each leads
@@ -220,7 +221,7 @@ func (c *conversion) settleVariant(rows []member) ([]member, error) {
 			pin = pin || other != m.scheme && outcome != m.outcome
 		}
 	}
-	pin = pin || ownScheme(rows)
+	pin = pin || pinned || ownScheme(rows)
 	var kept []member
 	for _, m := range rows {
 		at := slices.IndexFunc(kept, func(k member) bool { return !pin || k.scheme == m.scheme })
@@ -255,6 +256,8 @@ func ownScheme(rows []member) bool {
 	}
 	return false
 }
+
+func (c *conversion) isPinned(m member) bool { return c.pinned[m.row] }
 
 // drop marks a row as saying what another one says.
 func (c *conversion) drop(row, other uint32) {

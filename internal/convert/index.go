@@ -141,7 +141,7 @@ func (c *conversion) index(ctx context.Context) error {
 		}
 	}
 	for _, s := range c.options.Sites {
-		c.sites[lower(s)] = true
+		c.sites.add(lower(s))
 	}
 	return nil
 }
@@ -221,8 +221,9 @@ func (c *conversion) indexed(s *span[indexed]) error {
 			c.marks[it.row] |= markHosted
 		}
 		for _, h := range r.hosts[i] {
-			c.sites[lower(h)] = true
+			c.sites.add(lower(h))
 		}
+		c.sites.addWildcards(&it.entry)
 		if c.hosts != nil {
 			c.hosts.set(it.row, r.hosts[i])
 		}

@@ -95,6 +95,7 @@ func (m *maker) makeSound(row *sheet.Row, held columns, how treatment, e *entry)
 			}
 		}
 	}
+	matches = askOnce(matches, e.made)
 	e.flagged = !held.within(^flagCells)
 	e.extra = len(matches) > e.made
 	if r.Matches = matches; len(matches) == 0 {
@@ -109,6 +110,18 @@ func (m *maker) makeSound(row *sheet.Row, held columns, how treatment, e *entry)
 		return bad
 	}
 	return checkLengths(row, r)
+}
+
+// askOnce leaves the scheme out that both the source, which made the first matches, and a column ask for.
+func askOnce(matches []redirect.Match, made int) []redirect.Match {
+	if made == 0 || matches[0].Type != typeProtocol {
+		return matches
+	}
+	same := func(m redirect.Match) bool { return m.Type == typeProtocol && !m.Negate && m.Value == matches[0].Value }
+	if at := slices.IndexFunc(matches[made:], same); at >= 0 {
+		return slices.Delete(matches, made+at, made+at+1)
+	}
+	return matches
 }
 
 // fillSource says with a match URL, or with matches, what the source asks for.

@@ -73,21 +73,26 @@ func (p *prover) same(q *redirect.Request, whole redirect.Answer, fresh bool) (s
 		if wanted && (at == unsent || !p.chunks.holds(at, p.subject.id, p.subject.rule)) {
 			return fmt.Sprintf("%s is sent to %s, and the rule is not there", q.URL(), policy), nil
 		}
-		var answer redirect.Answer
-		switch {
-		case at == unsent:
-		case fresh && p.chunks.repeats(at, whole):
-			answer = whole
-		default:
-			if answer, err = p.chunks.evaluate(at, q, &p.looker); err != nil {
-				return "", err
-			}
+		answer, err := p.answer(at, q, whole, fresh)
+		if err != nil {
+			return "", err
 		}
 		if answer.Found != whole.Found || answer.Status != whole.Status || answer.Location != whole.Location {
 			return fmt.Sprintf("%s gets %s from %s, and %s from the list of all rules", q.URL(), words(answer), policy, words(whole)), nil
 		}
 	}
 	return "", nil
+}
+
+// answer is what a chunk answers.
+func (p *prover) answer(at int, q *redirect.Request, whole redirect.Answer, fresh bool) (redirect.Answer, error) {
+	switch {
+	case at == unsent:
+		return redirect.Answer{}, nil
+	case fresh && p.chunks.repeats(at, whole):
+		return whole, nil
+	}
+	return p.chunks.evaluate(at, q, &p.looker)
 }
 
 // unsent is in place of a chunk's number where the property asks no policy.

@@ -49,7 +49,7 @@ func newMutant(t *testing.T, text string, mutate func(*Options)) *mutant {
 	c := &conversion{
 		options: &o, maker: &maker{options: &o}, out: out, seed: maphash.MakeSeed(), first: map[uint64]uint32{},
 		alike: map[uint32][]uint32{}, late: map[uint32]late{}, dropped: map[uint32]uint32{}, twins: map[uint32]uint32{},
-		set: redirect.NewSet(), sites: map[string]bool{}, target: map[uint32]string{},
+		set: redirect.NewSet(), sites: newSites(), pinned: map[uint32]bool{}, target: map[uint32]string{},
 	}
 	if err := c.open([]Sheet{{"sheet.csv", reader}}); err != nil {
 		t.Fatal(err)

@@ -98,12 +98,7 @@ func (s *source) cutHost(text, cell string) *finding {
 	if s.path == "" || s.path[0] == '?' {
 		s.path = "/" + s.path
 	}
-	switch s.scheme {
-	case "http":
-		s.host = strings.TrimSuffix(s.host, ":80")
-	case "https":
-		s.host = strings.TrimSuffix(s.host, ":443")
-	}
+	s.host = withoutPort(s.scheme, s.host)
 	return s.checkHost(cell)
 }
 
@@ -115,18 +110,30 @@ func (s *source) checkHost(cell string) *finding {
 	if strings.Trim(s.host, ".") == "" {
 		return reject(codeBadHost, sheet.SourceColumn, "%s names no host", shown(cell))
 	}
-	for i := 0; i < len(s.host); i++ {
-		switch c := s.host[i]; {
+	at := badHostByte(s.host)
+	if at < 0 {
+		return nil
+	}
+	switch c := s.host[at]; {
+	case c >= 0x80:
+		return reject(codeBadHost, sheet.SourceColumn, "%s: write the host in its ASCII form (xn--...)", shown(cell))
+	case c == ':':
+		return reject(codeBadHost, sheet.SourceColumn, "%s: rules match no port, leave it out", shown(cell))
+	default:
+		return reject(codeBadHost, sheet.SourceColumn, "%s: %q is not possible in a host name", shown(cell), c)
+	}
+}
+
+// badHostByte is the place of the first byte that no host in lower case has, * being a wildcard; -1 where there is none.
+func badHostByte(host string) int {
+	for i := 0; i < len(host); i++ {
+		switch c := host[i]; {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '*':
-		case c >= 0x80:
-			return reject(codeBadHost, sheet.SourceColumn, "%s: write the host in its ASCII form (xn--...)", shown(cell))
-		case c == ':':
-			return reject(codeBadHost, sheet.SourceColumn, "%s: rules match no port, leave it out", shown(cell))
 		default:
-			return reject(codeBadHost, sheet.SourceColumn, "%s: %q is not possible in a host name", shown(cell), c)
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
 // parseMatchURL reads a source of the policy-manager dialect: it is taken as written, but for what must be encoded and a

@@ -3,6 +3,7 @@ package convert
 import (
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -56,6 +57,9 @@ func (m *maker) fillURL(row *sheet.Row, e *entry) *finding {
 	switch {
 	case strings.HasPrefix(target, "//"):
 		r.RedirectURL, r.UseRelativeURL = "https:"+target, relativeNone
+		if bad := checkTargetHost(target[2:], row); bad != nil {
+			return bad
+		}
 		e.note(codeTargetScheme, sheet.TargetColumn, "a target that begins with // names no scheme; https was put in front")
 	case strings.HasPrefix(target, "/"), row.Regex != "" && strings.HasPrefix(target, `\`):
 		r.UseRelativeURL = m.options.Relative
@@ -69,6 +73,9 @@ func (m *maker) fillURL(row *sheet.Row, e *entry) *finding {
 		if scheme = lower(scheme); !ok || scheme != "http" && scheme != "https" || host == "" {
 			return reject(codeBadTarget, sheet.TargetColumn, "%s is neither a path, which begins with /, nor a URL with http:// or https://", shown(row.Target))
 		}
+		if bad := checkTargetHost(rest, row); bad != nil {
+			return bad
+		}
 		r.UseRelativeURL = relativeNone
 	}
 	switch given := lower(row.UseRelativeURL); given {
@@ -77,6 +84,24 @@ func (m *maker) fillURL(row *sheet.Row, e *entry) *finding {
 		r.UseRelativeURL, r.UseIncomingSchemeAndHost = given, false
 	default:
 		return reject(codeBadCell, sheet.UseRelativeURLColumn, "%s: give none, relative_url or copy_scheme_hostname", shown(row.UseRelativeURL))
+	}
+	return nil
+}
+
+// checkTargetHost refuses a target whose host or port can be none. Rest is what follows the two slashes.
+func checkTargetHost(rest string, row *sheet.Row) *finding {
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	host, port, ported := strings.Cut(rest, ":")
+	if row.Regex != "" && strings.Contains(host, `\`) { // a group becomes a part of it
+		return nil
+	}
+	if at := badHostByte(lower(host)); at >= 0 || strings.Trim(host, ".-") == "" || strings.Contains(host, "..") {
+		return reject(codeBadTarget, sheet.TargetColumn, "%s: %s is no host name; one with letters outside ASCII is written xn--...", shown(row.Target), shown(host))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); ported && (err != nil || n == 0) {
+		return reject(codeBadTarget, sheet.TargetColumn, "%s: %s is no port", shown(row.Target), shown(port))
 	}
 	return nil
 }

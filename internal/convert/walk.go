@@ -2,6 +2,7 @@ package convert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,24 +38,25 @@ func (c *conversion) walk(ctx context.Context) error {
 	for round := 0; ; round++ {
 		w := walked{look: look, found: found}
 		err := again(ctx, c, mark.out, func() func(*span[[]step]) error { return c.walker(round, look) }, w.take)
-		if err == nil {
-			err = c.pin(w.pinned)
-		}
 		if err != nil {
 			return err
 		}
-		if len(w.pinned) == 0 { // with their schemes back, others may lead nowhere wrong any more
-			if len(w.gone) == 0 {
-				break
-			}
-			c.rejectSteps(w.gone)
-			changed, err := c.settleAgain(w.gone)
-			if err != nil {
-				return err
-			}
-			for i := range look {
-				look[i] = look[i] || changed
-			}
+		lost := w.gone
+		if len(w.pinned) > 0 { // with their schemes back, others may lead nowhere wrong any more
+			lost = w.pinned
+			err = c.pin(lost)
+		} else {
+			c.rejectSteps(lost)
+		}
+		if len(lost) == 0 {
+			break
+		}
+		changed, settleErr := c.settleAgain(lost)
+		if err = errors.Join(err, settleErr); err != nil {
+			return err
+		}
+		for i := range look {
+			look[i] = look[i] || changed
 		}
 	}
 	return c.tell(found)
@@ -93,11 +95,12 @@ func (c *conversion) rejectSteps(steps []step) {
 	}
 }
 
-// pin gives rows the scheme back that their sources have.
+// pin gives rows the scheme back that their sources have. They answer for no row with another scheme any more.
 func (c *conversion) pin(rows []step) error {
 	var r rowReader
 	for _, st := range rows {
 		c.marks[st.row] |= markScheme
+		c.pinned[st.row] = true
 		c.noted = true
 		if err := c.remeasure(st.row, &r); err != nil {
 			return err
@@ -300,7 +303,7 @@ func unconditional(r *redirect.Rule) bool {
 func (c *conversion) hops(l *looker, st *step, q redirect.Request, a redirect.Answer) error {
 	t := trail{first: q, id: st.other}
 	for st.sure, st.hops = true, 1; ; st.hops++ {
-		next, stays := c.hop(&q, a.Location)
+		next, stays := c.hop(&q, a.Status, a.Location)
 		if !stays {
 			t.end(st, &next, a.Location)
 			return nil
@@ -366,10 +369,6 @@ func (t *trail) met(st *step, rule *redirect.Rule, id uint32, q *redirect.Reques
 	return true
 }
 
-func sameURL(a, b *redirect.Request) bool {
-	return a.Path == b.Path && a.Host == b.Host && a.Scheme == b.Scheme && a.Query == b.Query
-}
-
 // judge turns how far a redirect led into what is worth knowing.
 func (c *conversion) judge(st step, it *item, w *witness) step {
 	e := &it.entry
@@ -388,34 +387,4 @@ func (c *conversion) judge(st step, it *item, w *witness) step {
 		}
 	}
 	return st
-}
-
-// hop is the request that follows an answer; it is false where the answer leads off the site.
-func (c *conversion) hop(q *redirect.Request, location string) (redirect.Request, bool) {
-	next, err := redirect.ParseURL(location)
-	if err != nil {
-		return next, false
-	}
-	path, query := next.Path, next.Query
-	scheme, host := next.Scheme, next.Host
-	next = *q
-	next.Path, next.Query = path, query
-	if host != "" {
-		next.Scheme, next.Host = scheme, host
-	}
-	return next, host == "" || sameFold(host, q.Host) || c.sites[lower(host)]
-}
-
-// endOf is a redirect's end as a target: a path where it stays on its scheme and host.
-func endOf(from, to *redirect.Request, location string) string {
-	end := to.URL()
-	if to.Host == from.Host && to.Scheme == from.Scheme {
-		if end = to.Path; to.Query != "" {
-			end += "?" + to.Query
-		}
-	}
-	if _, fragment, found := strings.Cut(location, "#"); found {
-		end += "#" + fragment
-	}
-	return end
 }

@@ -69,7 +69,7 @@ func (w *witness) make(e *entry) {
 // anyRequest is a request of which nothing is asked.
 func anyRequest() redirect.Request {
 	return redirect.Request{
-		Scheme: "https", Host: anyHost, Path: anyPath, Method: "GET",
+		Scheme: "https", Host: anyHost, Path: anyPath, Method: get,
 		Header: noHeader, Cookie: noCookie, Device: noCookie,
 		ClientIP: "192.0.2.1", Continent: "AN", Country: "AQ", Region: "ZZ", Proxy: "none", Time: time.Unix(1, 0),
 	}
@@ -110,7 +110,7 @@ func (w *witness) avoid(asked []redirect.Match) {
 		{&q.Scheme, []string{"http"}, []string{typeProtocol}},
 		{&q.Host, []string{"other.invalid", "0.test"}, []string{typeHostname}},
 		{&q.Path, []string{"/other", "/0"}, []string{typePath}},
-		{&q.Method, []string{"HEAD", "POST"}, []string{typeMethod}},
+		{&q.Method, []string{head, "POST"}, []string{typeMethod}},
 		{&q.ClientIP, []string{"198.51.100.1", "203.0.113.1"}, []string{typeClientIP, typeClientIP6}},
 		{&q.Continent, []string{"NA", "EU"}, []string{typeContinent}},
 		{&q.Country, []string{"US", "CH"}, []string{typeCountry}},
@@ -139,17 +139,13 @@ func (w *witness) barred(asked []redirect.Match) bool {
 	if len(asked) == 0 {
 		return false
 	}
-	_, extension, found := cutLast(w.req.Path, ".")
-	return found && slices.ContainsFunc(asked, func(m redirect.Match) bool {
+	extension := ""
+	if i := strings.LastIndexByte(w.req.Path, '.'); i > strings.LastIndexByte(w.req.Path, '/') {
+		extension = w.req.Path[i+1:]
+	}
+	return slices.ContainsFunc(asked, func(m redirect.Match) bool {
 		return m.Negate && m.Type == typeExtension && takes(&m, extension)
 	})
-}
-
-func cutLast(text, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(text, sep); i >= 0 {
-		return text[:i], text[i+len(sep):], true
-	}
-	return text, "", false
 }
 
 // takes reports whether one of a match's values is the value, or may be: case never counts, and a proxy of any kind is one.
@@ -184,6 +180,10 @@ func (w *witness) satisfy(m *redirect.Match, asked, several bool) {
 		return
 	}
 	value := sample(m)
+	if odd(m) {
+		w.none = "no document says which requests " + shown(value) + " asks for"
+		return
+	}
 	q := &w.req
 	switch m.Type {
 	case typeProtocol:
@@ -208,6 +208,19 @@ func (w *witness) satisfy(m *redirect.Match, asked, several bool) {
 	default:
 		w.satisfyVisitor(m, value)
 	}
+}
+
+// odd reports whether no document says what a match asks for: a name with wildcards, or a parameter with an & in its value.
+func odd(m *redirect.Match) bool {
+	if m.Type != typeCookie && m.Type != typeHeader && m.Type != typeQuery {
+		return false
+	}
+	name := m.Value
+	if m.Object != nil {
+		name = m.Object.Name
+	}
+	name, value, _ := strings.Cut(name, "=")
+	return strings.ContainsAny(name, "*?") || m.Type == typeQuery && strings.Contains(name+value, "&")
 }
 
 // satisfyVisitor adds what is asked of the visitor.
@@ -374,7 +387,7 @@ func (w *witness) other(e *entry) bool {
 		{&q.Continent, "NA", []string{typeContinent}},
 		{&q.Region, "CA", []string{typeRegion}},
 		{&q.ClientIP, "198.51.100.1", []string{typeClientIP, typeClientIP6}},
-		{&q.Method, "HEAD", []string{typeMethod}},
+		{&q.Method, head, []string{typeMethod}},
 	} {
 		if !slices.ContainsFunc(r.Matches, func(m redirect.Match) bool { return slices.Contains(part.types, m.Type) }) {
 			*part.to = part.value
