@@ -45,7 +45,7 @@ func withoutPort(scheme, host string) string {
 
 // withoutDots is a path as a browser asks for it, its . and .. segments resolved (RFC 3986, Remove Dot Segments).
 func withoutDots(path string) string {
-	if !strings.Contains(path, "/.") {
+	if strings.IndexByte(path, '.') < 0 || !strings.Contains(path, "/.") {
 		return path
 	}
 	var kept []string

@@ -88,8 +88,27 @@ func (m *maker) fillURL(row *sheet.Row, e *entry) *finding {
 	return nil
 }
 
+// beginsWithHost reports whether a text begins with a sound host in lower case, without a port, and a slash.
+func beginsWithHost(text string) bool {
+	before := byte('.')
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '/' {
+			return i > 0
+		}
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (before == '.' || c != '.' && c != '-') {
+			return false
+		}
+		before = c
+	}
+	return false
+}
+
 // checkTargetHost refuses a target whose host or port can be none. Rest is what follows the two slashes.
 func checkTargetHost(rest string, row *sheet.Row) *finding {
+	if beginsWithHost(rest) { // as most do
+		return nil
+	}
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		rest = rest[:end]
 	}
