@@ -19,7 +19,7 @@ type Body struct {
 
 // Append appends the body to POST: compact JSON, with all rules in their order.
 func (b Body) Append(dst []byte) []byte {
-	description, _ := marshal(b.Description, "") // a string has no error
+	description, _ := cloudlet.Marshal(b.Description, "") // a string has no error
 	dst = append(dst, bodyStart...)
 	dst = append(dst, description...)
 	dst = append(dst, bodyMiddle...)
@@ -70,7 +70,7 @@ func describe(description string) ([]byte, error) {
 	if !utf8.ValidString(description) {
 		return nil, errors.New("description is not UTF-8")
 	}
-	text, err := marshal(description, "")
+	text, err := cloudlet.Marshal(description, "")
 	if err != nil {
 		return nil, fmt.Errorf("encode description: %w", err)
 	}

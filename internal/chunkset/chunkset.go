@@ -5,8 +5,6 @@
 package chunkset
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -83,16 +81,4 @@ func plain(s, more string) bool {
 		}
 	}
 	return true
-}
-
-// marshal is json.Marshal that leaves <, > and & as they are.
-func marshal(v any, indent string) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

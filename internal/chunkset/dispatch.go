@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cloudletmig/internal/cloudlet"
 )
 
 // Kind is how requests are spread over the chunks.
@@ -62,7 +64,7 @@ func (c Chunk) MarshalJSON() ([]byte, error) {
 	if c.Hosts == nil {
 		c.Hosts = []string{}
 	}
-	return marshal(plainChunk(c), "")
+	return cloudlet.Marshal(plainChunk(c), "")
 }
 
 // parseDispatch reads dispatch.json: no other members than ours, and only what Check agrees to.

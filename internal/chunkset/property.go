@@ -89,7 +89,7 @@ func PropertyRules(d Dispatch, api cloudlet.API) []byte {
 	for _, c := range d.Chunks {
 		p.Rule.Children = append(p.Rule.Children, d.child(c, hosts, api))
 	}
-	text, err := marshal(p, "  ")
+	text, err := cloudlet.Marshal(p, "  ")
 	if err != nil {
 		panic(err) // strings, numbers and Booleans alone
 	}

@@ -1,5 +1,7 @@
 package chunkset
 
+import "cloudletmig/internal/cloudlet"
+
 // Report is report.json: where every row went and what was found.
 type Report struct {
 	Rows   Rows          `json:"rows"`
@@ -81,5 +83,5 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		changes.Chunks = []string{}
 		r.Changes = &changes
 	}
-	return marshal(plainReport(r), "")
+	return cloudlet.Marshal(plainReport(r), "")
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/durable"
 )
 
@@ -95,7 +96,7 @@ func (w *Writer) File(name string, fill func(io.Writer) error) error {
 
 // JSON writes v with two-space indent and a line break at the end; <, > and & stay as they are.
 func (w *Writer) JSON(name string, v any) error {
-	text, err := marshal(v, "  ")
+	text, err := cloudlet.Marshal(v, "  ")
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,12 +81,16 @@ func (a *app) trace(ctx context.Context, urls []string, o traceOptions) error {
 	if urls, err = a.urls(urls); err != nil {
 		return err
 	}
+	if err := oneUsable(urls); err != nil { // before anything is read
+		return err
+	}
 	from, err := a.openRules(ctx, o)
 	if err != nil {
 		return err
 	}
 	var traces []traced
-	var bad []error // URLs that cannot be traced; the others are
+	var bad untraced
+	missed := 0
 	for _, text := range urls {
 		found, err := traceURL(text, facts, from)
 		switch {
@@ -94,6 +99,8 @@ func (a *app) trace(ctx context.Context, urls []string, o traceOptions) error {
 			found = []traced{{Error: err.Error()}}
 		case err != nil:
 			return fmt.Errorf("trace %s: %w", text, err)
+		case !slices.ContainsFunc(found, func(t traced) bool { return t.Rule > 0 }):
+			missed++
 		}
 		for _, t := range found {
 			t.URL = text
@@ -103,17 +110,32 @@ func (a *app) trace(ctx context.Context, urls []string, o traceOptions) error {
 	if len(bad) == len(urls) {
 		return bad[0]
 	}
-	err = a.showTraces(traces)
+	err = a.showTraces(traces, missed, len(bad))
 	if len(bad) > 0 {
-		err = errors.Join(untraced(bad), err)
+		err = errors.Join(bad, err)
 	}
 	return err
+}
+
+// oneUsable is nil when one of the URLs can be traced, else what is wrong with the first.
+func oneUsable(urls []string) error {
+	var first error
+	for _, text := range urls {
+		_, err := asBrowsersSend(text)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 func traceURL(text string, facts redirect.Request, from tracer) ([]traced, error) {
 	q, err := asBrowsersSend(text)
 	if err != nil {
-		return nil, &usageError{text: err.Error()}
+		return nil, err
 	}
 	facts.Scheme, facts.Host, facts.Path, facts.Query = q.Scheme, q.Host, q.Path, q.Query
 	return from(&facts)
@@ -157,7 +179,7 @@ func (a *app) urls(args []string) ([]string, error) {
 }
 
 // asBrowsersSend reads a URL as a person writes it: what a browser would encode is encoded, and the port that the scheme
-// implies is left out.
+// implies is left out. Its error is a usageError.
 func asBrowsersSend(text string) (redirect.Request, error) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -169,19 +191,13 @@ func asBrowsersSend(text string) (redirect.Request, error) {
 	}
 	q, err := redirect.ParseURL(b.String())
 	if err != nil {
-		return q, err
+		return q, &usageError{text: err.Error()}
 	}
-	switch q.Scheme {
-	case "http":
-		q.Host = strings.TrimSuffix(q.Host, ":80")
-	case "https":
-		q.Host = strings.TrimSuffix(q.Host, ":443")
-	case "":
-	default:
-		return q, fmt.Errorf("%s: only http and https requests are redirected", text)
+	if q.Host = redirect.WithoutPort(q.Scheme, q.Host); q.Scheme != "" && q.Scheme != "http" && q.Scheme != "https" {
+		return q, &usageError{text: text + ": only http and https requests are redirected"}
 	}
 	if strings.Contains(q.Host, "%") || q.Host != "" && !strings.ContainsAny(q.Host[:1], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789[") {
-		return q, fmt.Errorf("%s is neither a URL nor a path, which begins with /", text)
+		return q, &usageError{text: text + " is neither a URL nor a path, which begins with /"}
 	}
 	return q, nil
 }

@@ -145,7 +145,7 @@ func dispatched(set *chunkset.Set) (tracer, error) {
 		if err != nil {
 			return nil, &usageError{text: q.URL() + ": " + err.Error(), hint: "give a whole URL: the property chooses by its host"}
 		}
-		policy := policyOf(&chosen)
+		policy := chosen.Policy()
 		list := lists[policy]
 		if !found || !chosen.Enabled || list == nil {
 			return []traced{{Why: "the property rules lead to no policy"}}, nil
@@ -154,15 +154,6 @@ func dispatched(set *chunkset.Set) (tracer, error) {
 		t.Policy = policy
 		return []traced{t}, err
 	}, nil
-}
-
-// policyOf is the policy that a behavior asks: of API v2 it names it, of v3 it has a number for it, and its rule has the
-// name.
-func policyOf(chosen *redirect.Chosen) string {
-	if !chosen.Shared && chosen.PolicyName != "" {
-		return chosen.PolicyName
-	}
-	return chosen.Rule
 }
 
 // inSequence traces in the chunks of a sequence, one after another, as a property would have to. A rule of an earlier
@@ -262,20 +253,10 @@ func (a *app) uses(ctx context.Context, from reader, p cloudlet.Policy, property
 }
 
 // showTraces prints what URLs met. A URL that no list of rules answers makes the exit code 4.
-func (a *app) showTraces(traces []traced) error {
+func (a *app) showTraces(traces []traced, missed, failed int) error {
 	met := map[string]bool{}
 	for _, t := range traces {
 		met[t.URL] = met[t.URL] || t.Rule > 0
-	}
-	missed, failed, last := 0, 0, ""
-	for _, t := range traces { // those of one URL stand together
-		switch {
-		case t.Error != "":
-			failed++
-		case !met[t.URL] && t.URL != last:
-			missed++
-		}
-		last = t.URL
 	}
 	a.document = map[string]any{"command": "trace", "traces": list(traces), "classes": map[string]int{"differences": missed, "failed": failed}}
 	if a.global.Output == "text" {

@@ -20,7 +20,7 @@ func (c *conversion) hop(q *redirect.Request, status int, location string) (redi
 		return next, false
 	}
 	path, query := withoutDots(next.Path), next.Query
-	scheme, host := next.Scheme, withoutPort(next.Scheme, next.Host)
+	scheme, host := next.Scheme, redirect.WithoutPort(next.Scheme, next.Host)
 	next = *q
 	if status != 307 && status != 308 && q.Method != head { // as browsers go on after all others
 		next.Method = get
@@ -30,17 +30,6 @@ func (c *conversion) hop(q *redirect.Request, status int, location string) (redi
 		next.Scheme, next.Host = scheme, host
 	}
 	return next, host == "" || sameFold(host, q.Host) || c.sites.has(lower(host))
-}
-
-// withoutPort is a host without the port that its scheme implies.
-func withoutPort(scheme, host string) string {
-	switch scheme {
-	case "http":
-		return strings.TrimSuffix(host, ":80")
-	case "https":
-		return strings.TrimSuffix(host, ":443")
-	}
-	return host
 }
 
 // withoutDots is a path as a browser asks for it, its . and .. segments resolved (RFC 3986, Remove Dot Segments).

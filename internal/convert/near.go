@@ -107,21 +107,12 @@ func (p *prover) sent(q *redirect.Request, r redirect.Reading) (at int, policy, 
 	if !found {
 		return unsent, "no policy", "", nil
 	}
-	policy = policyOf(&chosen)
+	policy = chosen.Policy()
 	at, known := p.chunks.of[policy]
 	if !known || !chosen.Enabled {
 		wrong = fmt.Sprintf("%s is sent to policy %s, which is not there", q.URL(), policy)
 	}
 	return at, policy, wrong, nil
-}
-
-// policyOf is the policy that a behavior asks: of API v2 it names it, of v3 it has a number for it, and its rule has the
-// name.
-func policyOf(chosen *redirect.Chosen) string {
-	if !chosen.Shared && chosen.PolicyName != "" {
-		return chosen.PolicyName
-	}
-	return chosen.Rule
 }
 
 func words(a redirect.Answer) string {

@@ -98,7 +98,7 @@ func (s *source) cutHost(text, cell string) *finding {
 	if s.path == "" || s.path[0] == '?' {
 		s.path = "/" + s.path
 	}
-	s.host = withoutPort(s.scheme, s.host)
+	s.host = redirect.WithoutPort(s.scheme, s.host)
 	return s.checkHost(cell)
 }
 

@@ -2,7 +2,6 @@ package convert
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,18 +40,19 @@ func (c *conversion) walk(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		lost := w.gone
-		if len(w.pinned) > 0 { // with their schemes back, others may lead nowhere wrong any more
-			lost = w.pinned
-			err = c.pin(lost)
-		} else {
+		lost := w.pinned
+		if len(lost) == 0 { // else, with schemes back, others may lead nowhere wrong any more
+			lost = w.gone
 			c.rejectSteps(lost)
 		}
 		if len(lost) == 0 {
 			break
 		}
-		changed, settleErr := c.settleAgain(lost)
-		if err = errors.Join(err, settleErr); err != nil {
+		if err := c.pin(w.pinned); err != nil {
+			return err
+		}
+		changed, err := c.settleAgain(lost)
+		if err != nil {
 			return err
 		}
 		for i := range look {

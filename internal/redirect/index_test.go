@@ -108,7 +108,7 @@ func TestIndexAgreesWithScan(t *testing.T) {
 				t.Fatalf("%+v: %v %s", q, err, diff)
 			}
 			odd := func(id uint32) bool { return id%2 == 1 }
-			got, err = l.EvaluateSkipping(q, odd)
+			got, err = l.set.EvaluateSkipping(q, l.load, odd)
 			if diff := cmp.Diff(scan(rules, q, odd), got); diff != "" || err != nil {
 				t.Fatalf("skipping %+v: %v %s", q, err, diff)
 			}

@@ -27,6 +27,15 @@ type Chosen struct {
 	Enabled    bool
 }
 
+// Policy is the name of the policy that the behavior asks: of API v2 it names it, of v3 it has a number for it, and its rule
+// has the name.
+func (c *Chosen) Policy() string {
+	if !c.Shared && c.PolicyName != "" {
+		return c.PolicyName
+	}
+	return c.Rule
+}
+
 // node is a rule, with all that cannot matter left out.
 type node struct {
 	anyOf     bool // one criterion is enough

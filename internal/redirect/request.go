@@ -55,6 +55,17 @@ func isScheme(s string) bool {
 
 func isHost(s string) bool { return s != "" && !strings.ContainsAny(s, `*@"<>\^`+"`{|}") }
 
+// WithoutPort is a host without the port that its scheme implies, as a browser sends it. The scheme is in lower case.
+func WithoutPort(scheme, host string) string {
+	switch scheme {
+	case "http":
+		return strings.TrimSuffix(host, ":80")
+	case "https":
+		return strings.TrimSuffix(host, ":443")
+	}
+	return host
+}
+
 // URL is the request's URL as ParseURL reads it; without a host, the scheme is left out too.
 func (r *Request) URL() string {
 	var b strings.Builder

@@ -209,11 +209,6 @@ func NewList(rules []Rule) (*List, error) {
 // Evaluate gives the answer of the first rule that applies.
 func (l *List) Evaluate(q *Request) (Answer, error) { return l.set.Evaluate(q, l.load) }
 
-// EvaluateSkipping is Evaluate without the rules for which skip, unless it is nil, says true.
-func (l *List) EvaluateSkipping(q *Request, skip func(id uint32) bool) (Answer, error) {
-	return l.set.EvaluateSkipping(q, l.load, skip)
-}
-
 func (l *List) load(id uint32) (*Rule, error) { return &l.rules[id], nil }
 
 // Rule is the rule of an id; nil where there is none. It must not be changed.

@@ -83,7 +83,7 @@ func diffMember(name string, a, b [][]byte, before, after, pointer string) (Memb
 
 // quoted is a name as JSON.
 func quoted(name string) []byte {
-	text, _ := marshal(name, "") // a string has no error
+	text, _ := cloudlet.Marshal(name, "") // a string has no error
 	return text
 }
 

@@ -110,7 +110,7 @@ func patchValue(path string, a, b []byte) []Operation {
 			return whole
 		}
 		if op.Type != jsondiff.OperationRemove {
-			if o.Value, err = marshal(op.Value, ""); err != nil {
+			if o.Value, err = cloudlet.Marshal(op.Value, ""); err != nil {
 				return whole
 			}
 		}
@@ -125,7 +125,7 @@ func survives(value []byte) bool {
 	if err := unmarshalExact(value, &decoded); err != nil {
 		return false
 	}
-	encoded, err := marshal(decoded, "")
+	encoded, err := cloudlet.Marshal(decoded, "")
 	if err != nil {
 		return false
 	}

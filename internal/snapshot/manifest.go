@@ -11,6 +11,8 @@ import (
 	"io"
 	"iter"
 	"time"
+
+	"cloudletmig/internal/cloudlet"
 )
 
 // FormatNumber is the number of the layout that this package writes. It reads no newer one.
@@ -115,7 +117,7 @@ func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error], lossy
 	sum := sha256.New()
 	w := bufio.NewWriterSize(io.MultiWriter(to, sum), 64<<10)
 	m.Files, m.Lossy = map[string]File{}, nil
-	head, err := marshal(m, "  ")
+	head, err := cloudlet.Marshal(m, "  ")
 	if err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func writeManifest(to io.Writer, m Manifest, files iter.Seq2[File, error], lossy
 	if err := writeLossy(w, lossy); err != nil {
 		return err
 	}
-	sums, err := marshal(counts(), "")
+	sums, err := cloudlet.Marshal(counts(), "")
 	if err != nil {
 		return err
 	}
@@ -148,12 +150,12 @@ func writeFiles(w *bufio.Writer, files iter.Seq2[File, error]) error {
 		if err != nil {
 			return err
 		}
-		name, err := marshal(f.Path, "")
+		name, err := cloudlet.Marshal(f.Path, "")
 		if err != nil {
 			return err
 		}
 		f.Path = ""
-		entry, err := marshal(f, "")
+		entry, err := cloudlet.Marshal(f, "")
 		if err != nil {
 			return err
 		}
@@ -174,7 +176,7 @@ func writeLossy(w *bufio.Writer, lossy iter.Seq2[Lossy, error]) error {
 		if err != nil {
 			return err
 		}
-		entry, err := marshal(l, "")
+		entry, err := cloudlet.Marshal(l, "")
 		if err != nil {
 			return err
 		}
@@ -183,18 +185,6 @@ func writeLossy(w *bufio.Writer, lossy iter.Seq2[Lossy, error]) error {
 	}
 	_, err := w.WriteString(end)
 	return err
-}
-
-// marshal is json.Marshal that leaves <, > and & as they are.
-func marshal(v any, indent string) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // readManifest reads what writeManifest wrote, and nothing else.
