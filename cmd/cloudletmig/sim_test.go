@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -119,6 +121,11 @@ func (c *change) ofServer() func() error {
 		}
 	case "forget":
 		return func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if err := c.w.listener.Deserted(ctx); err != nil { // what an interrupted run sent may come late
+				return err
+			}
 			c.w.mu.Lock()
 			defer c.w.mu.Unlock()
 			c.w.log = nil

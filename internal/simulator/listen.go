@@ -41,6 +41,7 @@ type Listener struct {
 
 	server *Server
 	http   *http.Server
+	open   openConns
 	stall  *stallListener
 	served chan error
 	once   sync.Once
@@ -80,7 +81,7 @@ func Listen(ctx context.Context, s *Server, opt ListenOptions) (*Listener, error
 	}
 	l.stall = &stallListener{Listener: raw, left: opt.StallHandshakes}
 	l.http = &http.Server{
-		Handler: s, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: s, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0), ConnState: l.open.note,
 		TLSConfig:    &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1, whose connections faults can cut
 	}
@@ -101,6 +102,54 @@ func (l *Listener) Close() error {
 		}
 	})
 	return l.closed
+}
+
+// Deserted waits until no client is connected any more: what clients that have ended sent is then answered or lost.
+func (l *Listener) Deserted(ctx context.Context) error {
+	for {
+		left, changed := l.open.count()
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%d clients are still connected: %w", left, ctx.Err())
+		}
+	}
+}
+
+// openConns counts connections.
+type openConns struct {
+	mu      sync.Mutex
+	n       int
+	changed chan struct{} // closed at the next change, where somebody waits for it
+}
+
+func (o *openConns) note(_ net.Conn, state http.ConnState) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		o.n++
+	case http.StateClosed, http.StateHijacked:
+		o.n--
+	case http.StateActive, http.StateIdle:
+		return
+	}
+	if o.changed != nil {
+		close(o.changed)
+		o.changed = nil
+	}
+}
+
+func (o *openConns) count() (n int, changed <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.changed == nil {
+		o.changed = make(chan struct{})
+	}
+	return o.n, o.changed
 }
 
 // Client is an HTTP client that trusts the listener. Close its idle connections when done.
