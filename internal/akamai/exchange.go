@@ -20,6 +20,8 @@ type call struct {
 	method string
 	path   string // path and query, without account switch key
 	body   []byte // nil for none
+	// limited: a limit that the answer speaks of concerns this operation alone.
+	limited bool
 }
 
 // answer is what the API said, its body read to the end.
@@ -64,8 +66,8 @@ func (c *Client) attempt(ctx context.Context, r call, n int) result {
 	res.began = true
 	took := time.Since(start)
 	if res.answer != nil {
-		pressure = loadOf(res.answer.status)
-		c.heed(ctx, res.answer)
+		pressure = loadOf(res.answer.status, r.limited)
+		c.heed(ctx, r, res.answer)
 	}
 	c.note(ctx, r, res, n, took)
 	return res
@@ -85,12 +87,15 @@ func (c *Client) await(ctx context.Context) error {
 	return nil
 }
 
-// heed holds all requests back when an answer says that a limit is met.
-func (c *Client) heed(ctx context.Context, a *answer) {
+// heed holds all requests back when an answer says that a limit is met which concerns them.
+func (c *Client) heed(ctx context.Context, r call, a *answer) {
 	c.answered.Store(true)
 	c.count.bytes.Add(int64(len(a.body)))
 	if a.status == http.StatusTooManyRequests {
 		c.count.throttled.Add(1)
+	}
+	if r.limited && a.status < http.StatusInternalServerError {
+		return
 	}
 	d := pauseAfter(a.status, a.header, c.now())
 	if c.gate.pause(d) {

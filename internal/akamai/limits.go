@@ -59,9 +59,11 @@ func retryAfter(value string, now time.Time) (time.Duration, bool) {
 
 func clampPause(d time.Duration) time.Duration { return max(0, min(d, maxPause)) }
 
-// loadOf tells how the server copes; status 0 is no answer.
-func loadOf(status int) load {
+// loadOf tells how the server copes; status 0 is no answer. An operation with a limit of its own that comes
+// too early says nothing of the server.
+func loadOf(status int, limited bool) load {
 	switch {
+	case status == http.StatusTooManyRequests && limited:
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
 		return loadHigh
 	case status >= 200 && status < 300:

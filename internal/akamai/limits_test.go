@@ -86,7 +86,7 @@ func TestPauseHoldsAllBack(t *testing.T) {
 		}
 		for range 5 {
 			wg.Go(func() {
-				if _, _, err := c.Send(t.Context(), http.MethodPost, "/x", []byte("{}")); err != nil {
+				if _, err := c.Send(t.Context(), cloudlet.Change{Method: http.MethodPost, Path: "/x", Body: []byte("{}")}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -104,6 +104,30 @@ func TestPauseHoldsAllBack(t *testing.T) {
 		}
 		if s := c.Stats(); s.Waited != time.Minute || s.Paused != 0 || s.Requests != 7 || s.Retries != 1 {
 			t.Errorf("afterwards: %+v", s)
+		}
+	})
+}
+
+// TestLimitOfOneOperation: what an activation is told of its limit is reported and holds nothing else back.
+func TestLimitOfOneOperation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := virtual(t, Options{}, func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodGet {
+				return respond(200, "1"), nil
+			}
+			return respond(429, "{}", "X-RateLimit-Limit", "7", "X-RateLimit-Next", start.Add(40*time.Second).UTC().Format(time.RFC3339)), nil
+		})
+		a, err := c.Send(t.Context(), cloudlet.Deactivate(1, 2, cloudlet.Staging))
+		if want := (cloudlet.Rate{Limit: 7, Next: start.Add(40 * time.Second)}); cloudlet.StatusOf(err) != 429 || a.Rate.Limit != 7 || !a.Rate.Next.Equal(want.Next) {
+			t.Errorf("%v %+v", err, a.Rate)
+		}
+		if _, err := c.Get(t.Context(), document()); err != nil || time.Since(start) != 0 {
+			t.Errorf("%v after %s", err, time.Since(start))
+		}
+		if s := c.Stats(); s.InFlight != 8 || s.Paused != 0 || s.Throttled != 1 {
+			t.Errorf("%+v", s)
 		}
 	})
 }

@@ -247,7 +247,7 @@ func TestRedirect(t *testing.T) {
 			t.Errorf("%d: %v", status, err)
 		}
 		clean(t, "error", err.Error())
-		_, _, err = c.Send(t.Context(), http.MethodPost, "/cloudlets/v3/policies", []byte(`{}`))
+		_, err = c.Send(t.Context(), cloudlet.Change{Method: http.MethodPost, Path: "/cloudlets/v3/policies", Body: []byte(`{}`)})
 		var api *cloudlet.APIError
 		if !errors.As(err, &api) || api.Verdict != cloudlet.Unknown {
 			t.Errorf("%d: %v", status, err)

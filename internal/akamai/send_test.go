@@ -57,13 +57,13 @@ func TestSendOnce(t *testing.T) {
 			if tt.name == "stall" {
 				o.Timeout = 200 * time.Millisecond
 			}
-			body, header, err := s.client(o).
-				Send(t.Context(), http.MethodPost, "/cloudlets/v3/policies", []byte(sent))
+			a, err := s.client(o).
+				Send(t.Context(), cloudlet.Change{Method: http.MethodPost, Path: "/cloudlets/v3/policies", Body: []byte(sent)})
 			if n := len(s.requests()); n != 1 {
 				t.Errorf("%d requests", n)
 			}
-			if string(body) != tt.body || (tt.name != "reset" && tt.name != "stall") != (header.Get("X-RateLimit-Limit") == "10") {
-				t.Errorf("body %q, header %v", body, header)
+			if string(a.Body) != tt.body || (tt.name != "reset" && tt.name != "stall") != (a.Rate.Limit == 10) || (tt.name == "429") == a.Rate.Next.IsZero() {
+				t.Errorf("body %q, rate %v", a.Body, a.Rate)
 			}
 			if tt.want == cloudlet.Applied {
 				if err != nil {
@@ -95,7 +95,7 @@ func TestSendOnDeadConnection(t *testing.T) {
 		if method != http.MethodDelete {
 			body = []byte(`{}`)
 		}
-		_, _, err := c.Send(t.Context(), method, "/x", body)
+		_, err := c.Send(t.Context(), cloudlet.Change{Method: method, Path: "/x", Body: body})
 		var api *cloudlet.APIError
 		if !errors.As(err, &api) || api.Verdict != cloudlet.Unknown {
 			t.Errorf("%s: %v", method, err)
@@ -132,7 +132,7 @@ func TestSendNotSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = c.Send(tt.ctx, http.MethodPost, tt.path, []byte("{}"))
+		_, err = c.Send(tt.ctx, cloudlet.Change{Method: http.MethodPost, Path: tt.path, Body: []byte("{}")})
 		var api *cloudlet.APIError
 		if !errors.As(err, &api) || api.Verdict != cloudlet.NotSent || (tt.is != nil && !errors.Is(err, tt.is)) {
 			t.Errorf("%s: %v", tt.name, err)
@@ -155,7 +155,7 @@ func TestTransportWithoutTrace(t *testing.T) {
 		&tls.CertificateVerificationError{Err: io.ErrShortWrite}: cloudlet.NotSent,
 	} {
 		c := virtual(t, Options{}, func(*http.Request) (*http.Response, error) { return nil, err })
-		_, _, got := c.Send(t.Context(), http.MethodPost, "/x", nil)
+		_, got := c.Send(t.Context(), cloudlet.Change{Method: http.MethodPost, Path: "/x"})
 		var api *cloudlet.APIError
 		if !errors.As(got, &api) || api.Verdict != want {
 			t.Errorf("%v: verdict %d, want %d", err, api.Verdict, want)
@@ -175,7 +175,7 @@ func TestNeverReplayable(t *testing.T) {
 		}
 		return respond(200, "{}"), nil
 	})
-	if _, _, err := c.Send(t.Context(), http.MethodPost, "/x", []byte("{}")); err != nil {
+	if _, err := c.Send(t.Context(), cloudlet.Change{Method: http.MethodPost, Path: "/x", Body: []byte("{}")}); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"cloudletmig/internal/convert"
 	"cloudletmig/internal/export"
 	"cloudletmig/internal/job"
+	"cloudletmig/internal/once"
 	"cloudletmig/internal/sheet"
 	"cloudletmig/internal/snapshot"
 )
@@ -22,16 +23,20 @@ const (
 	exitIncomplete  = 3
 	exitDifferences = 4
 	exitRefused     = 5
+	exitPending     = 6
 	exitLocked      = 11
 	exitJournal     = 12
 	exitSnapshot    = 13
 	exitChanged     = 14
+	exitConflict    = 15
 	exitInterrupted = 130
 )
 
 var (
 	// errUsage marks input that cannot be used: flags, arguments, folders.
 	errUsage = errors.New("unusable input")
+	// errRefused: for want of a permission nothing could be done at all.
+	errRefused = errors.New("permission missing")
 	// errDifferences: a comparison found differences, and has named them.
 	errDifferences = errors.New("differences found")
 )
@@ -65,7 +70,10 @@ func exitOf(err error) int {
 		{sheet.ErrSheet, exitUsage},
 		{export.ErrNoMatch, exitUsage},
 		{akamai.ErrCredentials, exitRefused},
+		{errRefused, exitRefused},
+		{once.ErrConflict, exitConflict},
 		{job.ErrIncomplete, exitIncomplete},
+		{job.ErrPending, exitPending},
 		{errDifferences, exitDifferences},
 	} {
 		if errors.Is(err, class.of) {

@@ -116,8 +116,13 @@ func (c *change[B, ID]) begin(ctx context.Context) (time.Time, error) {
 	return c.attempt(ctx)
 }
 
-// attempt sends once and records what came of it. Once recorded as begun it is not interrupted.
+// attempt sends once, if it is its turn, and records what came of it. Once recorded as begun it is not interrupted.
 func (c *change[B, ID]) attempt(ctx context.Context) (time.Time, error) {
+	if c.Turn != nil {
+		if at := c.Turn(c.now()); !at.IsZero() {
+			return at, nil
+		}
+	}
 	m := &c.memo
 	m.N++
 	m.Last, m.Ended, m.NotBefore, m.Why = c.now(), time.Time{}, time.Time{}, ""

@@ -28,6 +28,9 @@ type Effect[B any, ID comparable] struct {
 	// Baseline reads what is there before the first attempt. here is the id of what is wanted if that is there already:
 	// it is adopted and nothing is sent. ErrNotYet waits; ErrConflict (see Stranger) says that the place is another's.
 	Baseline func(ctx context.Context) (base B, here ID, err error)
+	// Turn, if set, is asked immediately before each attempt. The zero time lets it begin; any other is when to ask again,
+	// and such a wait does not count as patience. When it has let an attempt begin Send follows, unless the run ends.
+	Turn func(now time.Time) time.Time
 	// Send makes one attempt, never two, and ends by itself within the client's timeout: ctx is not cancelled. Its error
 	// carries the *cloudlet.APIError of the attempt; any other error, and no error without an ID, counts as Unknown.
 	// No error means that the answer came whole and said what was asked for.
