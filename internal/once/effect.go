@@ -51,8 +51,8 @@ type Effect[B any, ID comparable] struct {
 
 	Settle time.Duration // how long after an attempt its effect may come; 2 min when 0
 	Poll   time.Duration // first pause between look-ups, growing to six times that; 5 s when 0
-	// Patience is how long one process waits in all until the change is made, and again until it is verified and
-	// finalised; then the item is left pending (job.ErrPending). 30 min when 0, and at least three settle windows.
+	// Patience is how long one process waits in all until the change is made (at least three settle windows), and again
+	// until it is verified and finalised; then the item is left pending (job.ErrPending). 30 min when 0.
 	Patience time.Duration
 	Now      func() time.Time // time.Now when nil
 }
@@ -96,7 +96,6 @@ func (e Effect[B, ID]) Do() func(context.Context, *job.Task) (job.Step, error) {
 	if e.Patience == 0 {
 		e.Patience = defaultPatience
 	}
-	e.Patience = max(e.Patience, 3*e.Settle)
 	if e.Now == nil {
 		e.Now = time.Now
 	}

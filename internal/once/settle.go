@@ -122,8 +122,11 @@ func (c *change[B, ID]) nextPoll() time.Time {
 
 // pause asks to be called again at a time, unless patience is at its end.
 func (c *change[B, ID]) pause(until time.Time, why error) (time.Time, error) {
-	d := until.Sub(c.now())
-	if c.waited+d > c.Patience {
+	d, patience := until.Sub(c.now()), c.Patience
+	if c.state != created && c.state != verifyFailed && c.state != finalise {
+		patience = max(patience, 3*c.Settle)
+	}
+	if c.waited+d > patience {
 		return time.Time{}, fmt.Errorf("%w: %s is in state %s, %s were waited and %s more would be needed: %w",
 			job.ErrPending, c.task.Key(), c.state, c.waited.Round(time.Second), d.Round(time.Second), why)
 	}
