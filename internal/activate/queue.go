@@ -63,8 +63,9 @@ func New(opts Options) *Queue {
 	return q
 }
 
-// Recall lets the attempts count that an earlier process recorded in the journal under keys with the prefix, so that both
-// together stay within the limits. It is to be called before a run goes on. Records of other things are passed over.
+// Recall lets the attempts count that an earlier process recorded in the journal under keys with the prefix, and obeys what
+// a refusal told it, so that both together stay within the limits. It is to be called before a run goes on. Records of
+// other things are passed over.
 func (q *Queue) Recall(ctx context.Context, journal job.Journal, prefix string) error {
 	now := q.now()
 	for rec, err := range journal.All(ctx, prefix) {
@@ -84,6 +85,9 @@ func (q *Queue) Recall(ctx context.Context, journal job.Journal, prefix string) 
 			}
 			k := memo.Base.Target.kind()
 			q.recall(k, end, now)
+			q.mu.Lock()
+			q.buckets[k].heard(0, memo.NotBefore)
+			q.mu.Unlock()
 			if k == origins && memo.N == 1 {
 				q.recall(k, end, now) // its dry run came shortly before
 			}
