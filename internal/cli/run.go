@@ -30,7 +30,9 @@ type run struct {
 	journal *checkpoint.Run
 	resumed bool
 	// again says that the journal knew an unfinished run of this target, resumed or given up for --fresh.
-	again  bool
+	again bool
+	// idle says that nothing was begun in the account: there is nothing to go on with.
+	idle   bool
 	target string
 	begun  time.Time // by this process
 	since  time.Time // by the first process that worked on the run
@@ -210,14 +212,17 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	ctx = context.WithoutCancel(ctx)
 	state := checkpoint.Failed
 	hint := ""
+	leftOut, all := errors.AsType[*blocked](err)
 	switch {
-	case err == nil:
+	case err == nil, all && leftOut != nil: // what is blocked is for a plan of its own
 		state = checkpoint.Complete
-	case exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
+	case r.idle || exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
 		state = checkpoint.Abandoned
 	case errors.Is(err, context.Canceled):
 		state, hint = checkpoint.Interrupted, r.howToResume()
 		err = interrupted{err}
+	case unfinishedIn(err):
+		state = checkpoint.Incomplete
 	case errors.Is(err, job.ErrIncomplete):
 		state, hint = checkpoint.Incomplete, "the same command again does only what is left"
 	case errors.Is(err, syscall.ENOSPC):

@@ -14,7 +14,7 @@ type Group struct {
 	// Capabilities says what may be done with which cloudlets: ER,FR: View Edit Activate; IG: View.
 	Capabilities string
 	can          map[string][]string // by cloudlet code
-	Depth        int // below the top of the tree; set by GroupTree
+	Depth        int                 // below the top of the tree; set by GroupTree
 	Raw          json.RawMessage
 }
 

@@ -3,6 +3,8 @@ package importer
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"cloudletmig/internal/activate"
@@ -69,18 +71,18 @@ type apply struct {
 }
 
 // The keys of items, below that of their policy.
-func createKey(p Policy) string                          { return p.Key() }
-func versionKey(p Policy, v Version) string              { return fmt.Sprintf("%s/versions/%d", p.Key(), v.Number) }
+func createKey(p Policy) string { return p.Key() }
+
+func versionKey(p Policy, v Version) string { return fmt.Sprintf("%s/versions/%d", p.Key(), v.Number) }
+
 func activationKey(p Policy, on cloudlet.Network) string { return p.Key() + "/activate/" + string(on) }
 
 // numbers are the versions of the source that are in the account, with their numbers there.
 type numbers map[int64]int64
 
 func (n numbers) with(from, to int64) numbers {
-	out := numbers{from: to}
-	for k, v := range n {
-		out[k] = v
-	}
+	out := maps.Clone(n)
+	out[from] = to
 	return out
 }
 
@@ -128,7 +130,7 @@ func (a *apply) rest(p Planned, id int64, add []Version, before int64, fresh boo
 // activations activates on one network after another.
 func (a *apply) activations(p Planned, id int64, networks []cloudlet.Network, have numbers) []job.Item {
 	for i, on := range networks {
-		if !contains(a.networks, on) {
+		if !slices.Contains(a.networks, on) {
 			continue
 		}
 		return []job.Item{a.activation(p, id, on, have, func() []job.Item { return a.activations(p, id, networks[i+1:], have) })}
@@ -139,7 +141,7 @@ func (a *apply) activations(p Planned, id int64, networks []cloudlet.Network, ha
 func (a *apply) activation(p Planned, id int64, on cloudlet.Network, have numbers, then func() []job.Item) job.Item {
 	live := p.Live[on]
 	target := activate.Target{
-		API: p.API, Policy: id, Name: p.Name, Version: have[live.Version], Network: on, Properties: live.Properties,
+		API: p.API, Policy: id, Name: p.Name, Version: have[live.Version], Network: on, Properties: live.Properties, Over: p.over(on),
 	}
 	if p.IsOrigin() {
 		target.Origin = p.Name
@@ -153,7 +155,7 @@ func (a *apply) production(ctx context.Context, journal job.Journal, plan Plan) 
 	var items []job.Item
 	for _, p := range plan.Policies {
 		networks := p.Activations()
-		if p.IsOrigin() || !contains(networks, cloudlet.Production) {
+		if p.IsOrigin() || !slices.Contains(networks, cloudlet.Production) {
 			continue
 		}
 		done, err := ResultOf(ctx, journal, p)
@@ -167,13 +169,4 @@ func (a *apply) production(ctx context.Context, journal job.Journal, plan Plan) 
 		items = append(items, a.activations(p, done.ID, networks, have)...)
 	}
 	return items, nil
-}
-
-func contains[T comparable](all []T, x T) bool {
-	for _, y := range all {
-		if x == y {
-			return true
-		}
-	}
-	return false
 }

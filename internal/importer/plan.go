@@ -25,6 +25,8 @@ const (
 type Plan struct {
 	Policies []Planned `json:"policies"` // origins first
 	Notes    []Note    `json:"notes,omitempty"`
+	// Problems must be mended before anything is sent.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 // Planned is what is done with one policy.
@@ -42,6 +44,8 @@ type Planned struct {
 	// Add are the versions to be made, in this order; Have are those that are there already.
 	Add  []Version `json:"add,omitempty"`
 	Have []Pair    `json:"have,omitempty"`
+	// Over is what was effective, or about to be, on each network, which an activation may replace; 0 is none.
+	Over map[cloudlet.Network][]int64 `json:"over,omitempty"`
 	// Compared says how what is added differs from what is present; of chunks only.
 	Compared []Comparison `json:"compared,omitempty"`
 }
@@ -83,9 +87,9 @@ type PlanOptions struct {
 	OurIDs map[int64]bool
 }
 
-// Make compares what is wanted with what is present. It sends nothing, and the same input gives the same plan. Problems
-// are what must be mended before anything is sent, all of them.
-func Make(wanted []Policy, present Present, o PlanOptions) (Plan, []Problem) {
+// Make compares what is wanted with what is present. It sends nothing, and the same input gives the same plan, with all
+// its problems at once.
+func Make(wanted []Policy, present Present, o PlanOptions) Plan {
 	m := maker{present: present, o: o, seen: map[string]string{}, fate: map[string]Planned{}}
 	plan := Plan{Notes: slices.Clone(present.Unread)}
 	for _, w := range wanted {
@@ -97,7 +101,8 @@ func Make(wanted []Policy, present Present, o PlanOptions) (Plan, []Problem) {
 	for _, name := range present.Owned {
 		plan.Notes = append(plan.Notes, Note{name, "belongs to this set, and no chunk is for it any more; it is left as it is"})
 	}
-	return plan, m.problems
+	plan.Problems = m.problems
+	return plan
 }
 
 type maker struct {
@@ -132,7 +137,10 @@ func (m *maker) planned(w Policy) Planned {
 		p.Add, p.First = w.Versions, w.API == cloudlet.V2
 		return p
 	}
-	p.ID, p.Newest = held.ID, held.Newest
+	p.ID, p.Newest, p.Over = held.ID, held.Newest, map[cloudlet.Network][]int64{}
+	for on, in := range held.Live {
+		p.Over[on] = []int64{in.Effective, in.Pending}
+	}
 	switch {
 	case !w.IsOrigin() && held.Type != w.Type:
 		p.Action, p.Why = Conflict, fmt.Sprintf("there is a policy of that name, and its type is %s, not %s", held.Type, w.Type)
@@ -213,6 +221,9 @@ func (m *maker) existing(p *Planned, lacks []Version) {
 		p.Why = fmt.Sprintf("it is present as %d and differs: it lacks %d versions; --on-existing says what to do with it", p.ID, len(lacks))
 	}
 }
+
+// over are the versions that an activation may replace.
+func (p Planned) over(on cloudlet.Network) []int64 { return append([]int64{0}, p.Over[on]...) }
 
 // Changes counts what the plan sends: policies and versions that are made. Activations are not in it.
 func (p Plan) Changes() (policies, versions int) {

@@ -32,45 +32,57 @@ func ResultOf(ctx context.Context, journal job.Journal, p Planned) (Result, erro
 		Versions: append([]Pair{}, p.Have...), Done: p.Action != Blocked && p.Action != Conflict,
 		Active: map[cloudlet.Network]int64{},
 	}
-	if p.Action == Create && !p.IsOrigin() {
-		id, ok, err := madeBy[nothing, int64](ctx, journal, createKey(p.Policy))
-		if err != nil {
+	for _, step := range []func(context.Context, job.Journal, Planned) error{r.readCreate, r.readVersions, r.readActivations} {
+		if err := step(ctx, journal, p); err != nil {
 			return r, err
 		}
-		r.ID, r.Made, r.Done = id, ok, r.Done && ok
 	}
-	if p.Action == Create && p.IsOrigin() {
-		_, ok, err := madeBy[nothing, string](ctx, journal, createKey(p.Policy))
-		if err != nil {
-			return r, err
-		}
-		r.Made, r.Done = ok, r.Done && ok
+	return r, nil
+}
+
+func (r *Result) readCreate(ctx context.Context, journal job.Journal, p Planned) (err error) {
+	if p.Action != Create {
+		return nil
 	}
-	to := numbers{}
+	if p.IsOrigin() {
+		_, r.Made, err = madeBy[nothing, string](ctx, journal, createKey(p.Policy))
+	} else {
+		r.ID, r.Made, err = madeBy[nothing, int64](ctx, journal, createKey(p.Policy))
+	}
+	r.Done = r.Done && r.Made
+	return err
+}
+
+func (r *Result) readVersions(ctx context.Context, journal job.Journal, p Planned) error {
 	for _, v := range p.Add {
 		number, ok, err := madeBy[newest, int64](ctx, journal, versionKey(p.Policy, v))
 		if err != nil {
-			return r, err
+			return err
 		}
 		if r.Done = r.Done && ok; ok {
 			r.Added++
 			r.Versions = append(r.Versions, Pair{v.Number, number})
 		}
 	}
+	return nil
+}
+
+func (r *Result) readActivations(ctx context.Context, journal job.Journal, p Planned) error {
+	to := numbers{}
 	for _, pair := range r.Versions {
 		to[pair.From] = pair.To
 	}
 	for _, on := range p.Activations() {
 		rec, ok, err := journal.Get(ctx, activationKey(p.Policy, on))
 		if err != nil {
-			return r, err
+			return err
 		}
 		if ok = ok && rec.State == job.Done; ok {
 			r.Active[on] = to[p.Live[on].Version]
 		}
 		r.Done = r.Done && ok
 	}
-	return r, nil
+	return nil
 }
 
 // madeBy is the id that the record of a change names, and whether it is done.
