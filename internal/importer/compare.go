@@ -17,33 +17,39 @@ func Compare(plan *Plan, present Present, from Source) error {
 		if p.Action != Append || !there || len(held.Versions) == 0 {
 			continue
 		}
-		doc, err := from.Document(p.Add[0].Ref)
+		if err := p.compareWith(held, from); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	return nil
+}
+
+func (p *Planned) compareWith(held Held, from Source) error {
+	doc, err := from.Document(p.Add[0].Ref)
+	if err != nil {
+		return err
+	}
+	wanted, _, err := split(doc)
+	if err != nil {
+		return err
+	}
+	newest := held.Versions[len(held.Versions)-1]
+	for _, v := range held.Versions {
+		var with []string
+		if v.Number == newest.Number {
+			with = append(with, "newest")
+		}
+		if v.Number == held.Live[cloudlet.Production].Effective {
+			with = append(with, "production")
+		}
+		if len(with) == 0 || v.Doc == nil {
+			continue
+		}
+		c, err := compare(strings.Join(with, " and "), v, wanted)
 		if err != nil {
 			return err
 		}
-		wanted, _, err := split(doc)
-		if err != nil {
-			return err
-		}
-		newest := held.Versions[len(held.Versions)-1]
-		live := held.Live[cloudlet.Production].Effective
-		for _, v := range held.Versions {
-			var with []string
-			if v.Number == newest.Number {
-				with = append(with, "newest")
-			}
-			if v.Number == live {
-				with = append(with, "production")
-			}
-			if len(with) == 0 || v.Doc == nil {
-				continue
-			}
-			c, err := compare(strings.Join(with, " and "), v, wanted)
-			if err != nil {
-				return fmt.Errorf("%s: %w", p, err)
-			}
-			p.Compared = append(p.Compared, c)
-		}
+		p.Compared = append(p.Compared, c)
 	}
 	return nil
 }
