@@ -35,6 +35,7 @@ type ApplyOptions struct {
 func Apply(ctx context.Context, account Account, source Source, plan Plan, pool job.Pool, o ApplyOptions) error {
 	c := &creator{account: account, source: source, o: o}
 	a := &apply{c: c, networks: []cloudlet.Network{cloudlet.Staging, cloudlet.Production}}
+	a.end = func(p Planned, id int64, have numbers) []job.Item { return a.activations(p, id, p.Activations(), have) }
 	if o.Together {
 		a.networks = a.networks[:1]
 	}
@@ -68,6 +69,24 @@ func Apply(ctx context.Context, account Account, source Source, plan Plan, pool 
 type apply struct {
 	c        *creator
 	networks []cloudlet.Network // those that an item activates on behind its versions
+	end      func(p Planned, id int64, have numbers) []job.Item
+}
+
+// Chain gives the items that make one policy of a plan with its versions. then gives what follows when all of them are
+// there: the policy's id, and the versions that were there and that were made, in order of the source's numbers.
+func Chain(account Account, source Source, p Planned, o ApplyOptions, then func(id int64, versions []Pair) []job.Item) []job.Item {
+	a := &apply{c: &creator{account: account, source: source, o: o}}
+	a.end = func(_ Planned, id int64, have numbers) []job.Item {
+		pairs := make([]Pair, 0, len(have))
+		for _, from := range slices.Sorted(maps.Keys(have)) {
+			pairs = append(pairs, Pair{from, have[from]})
+		}
+		return then(id, pairs)
+	}
+	if item, ok := a.item(p); ok {
+		return []job.Item{item}
+	}
+	return nil
 }
 
 // The keys of items, below that of their policy.
@@ -113,7 +132,7 @@ func (a *apply) item(p Planned) (job.Item, bool) {
 // rest is what follows: the next version, or the activations when there are no more.
 func (a *apply) rest(p Planned, id int64, add []Version, before int64, fresh bool, have numbers) []job.Item {
 	if len(add) == 0 {
-		return a.activations(p, id, p.Activations(), have)
+		return a.end(p, id, have)
 	}
 	v := add[0]
 	key := versionKey(p.Policy, v)
