@@ -164,6 +164,8 @@ func (e *blocked) Hint() string {
 	return "the plan names them all; when that is mended the same command brings them in"
 }
 
+func (e *blocked) leftOut() {}
+
 func (e *blocked) Is(target error) bool { return target == job.ErrIncomplete }
 
 // planProblems is what must be mended before anything is sent. The plan names all of it.

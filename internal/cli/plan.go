@@ -50,6 +50,12 @@ type work struct {
 	log    func(context.Context, once.Attempt) error
 }
 
+// leavingError is the error of a plan that was carried out but for what it left out.
+type leavingError interface {
+	error
+	leftOut()
+}
+
 // planKey is the journal's record of the plan. A run that goes on carries out the plan that it was begun with.
 const planKey = "plan"
 
@@ -60,6 +66,7 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 		return err
 	}
 	defer client.Close()
+	a.creds = creds
 	a.document = map[string]any{"command": c.kind, "dry_run": c.dryRun}
 	if c.dryRun {
 		plan, err := c.make(ctx, client)
@@ -132,10 +139,11 @@ func (c planned[P]) run(ctx context.Context, a *app, r *run, client *akamai.Clie
 	err = w.tally.outcome(err)
 	a.document["classes"] = w.tally.classes()
 	a.document["failed"], a.document["conflicts"], a.document["pending"] = list(w.tally.Failed), list(w.tally.Conflicts), list(w.tally.Pending)
-	if finishErr := c.finish(context.WithoutCancel(ctx), w, plan, err); err != nil || finishErr != nil {
-		return errors.Join(err, finishErr)
+	finishErr := c.finish(context.WithoutCancel(ctx), w, plan, err)
+	if err == nil || unfinishedIn(err) {
+		err = errors.Join(err, c.leaves(plan))
 	}
-	return c.leaves(plan)
+	return errors.Join(err, finishErr)
 }
 
 // storedPlan is the plan of a run that goes on, if it came so far.

@@ -212,9 +212,9 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	ctx = context.WithoutCancel(ctx)
 	state := checkpoint.Failed
 	hint := ""
-	leftOut, all := errors.AsType[*blocked](err)
+	_, planLeaves := errors.AsType[leavingError](err)
 	switch {
-	case err == nil, all && leftOut != nil: // what is blocked is for a plan of its own
+	case err == nil, planLeaves && !unfinishedIn(err): // what the plan left out is for a plan of its own
 		state = checkpoint.Complete
 	case r.idle || exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
 		state = checkpoint.Abandoned

@@ -151,6 +151,15 @@ func balancingOwn() []string {
 	}
 }
 
+// Hash is the hash by which the document of a version of p is compared with others (cloudlet.CanonicalHash of its rules).
+func Hash(p Policy, doc []byte) (string, error) { return hashOf(p, doc) }
+
+// Body is what is sent to make a version of p with the rules of a document: the API gets what it takes, and nothing that
+// says something is left out silently.
+func Body(p Policy, description string, doc []byte) ([]byte, error) {
+	return versionBody(p, description, doc)
+}
+
 // hashOf is the hash by which a version's document is compared with others of its kind.
 func hashOf(p Policy, doc []byte) (string, error) {
 	if p.IsOrigin() {
