@@ -160,7 +160,7 @@ func (e *Edited) row(row []string) error {
 			return fmt.Errorf("%s %q: give yes or no", columns[i], row[i])
 		}
 	}
-	for _, field := range strings.Fields(row[10]) {
+	for field := range strings.FieldsSeq(row[10]) {
 		n, err := strconv.ParseInt(field, 10, 64)
 		if err != nil {
 			return fmt.Errorf("carry %q is no number", field)

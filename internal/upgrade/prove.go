@@ -47,19 +47,14 @@ func (e *UnprovedError) Is(target error) bool { return target == once.ErrDiffers
 func (u *upgrader) prove(p Planned, shared int64, fresh bool) job.Item {
 	tries := 0
 	return job.Item{Key: proofKey(p), Depth: 2, Do: func(ctx context.Context, t *job.Task) (job.Step, error) {
-		rec, known, err := t.Earlier(ctx)
+		proof, known, err := earlierProof(ctx, t)
 		if err != nil {
 			return job.Step{}, err
 		}
-		if known && rec.State == job.Done {
-			var proof Proof
-			if err := json.Unmarshal(rec.Data, &proof); err != nil {
-				return job.Step{}, fmt.Errorf("read the proof of %s: %w", p, err)
-			}
+		if known {
 			return job.Step{Kept: true, Next: u.activations(p, proof, networks())}, nil
 		}
-		proof, err := u.compare(ctx, p, shared, fresh)
-		if err != nil {
+		if proof, err = u.compare(ctx, p, shared, fresh); err != nil {
 			return job.Step{}, err
 		}
 		if len(proof.Differences) > 0 {
@@ -76,6 +71,18 @@ func (u *upgrader) prove(p Planned, shared int64, fresh bool) job.Item {
 		}
 		return job.Step{Data: proof, Next: u.activations(p, proof, networks())}, nil
 	}}
+}
+
+// earlierProof is what an earlier run proved, if it did.
+func earlierProof(ctx context.Context, t *job.Task) (proof Proof, known bool, err error) {
+	rec, known, err := t.Earlier(ctx)
+	if err != nil || !known || rec.State != job.Done {
+		return proof, false, err
+	}
+	if err := json.Unmarshal(rec.Data, &proof); err != nil {
+		return proof, false, fmt.Errorf("read %s: %w", t.Key(), err)
+	}
+	return proof, true, nil
 }
 
 // describeTries is how often a description is put right before it is left to the next run.
