@@ -137,7 +137,7 @@ func (c planned[P]) run(ctx context.Context, a *app, r *run, client *akamai.Clie
 	err = c.apply(ctx, w, plan)
 	progress.Stop()
 	err = w.tally.outcome(err)
-	a.document["classes"] = w.tally.classes()
+	a.document["run"], a.document["classes"] = r.journal.ID(), w.tally.classes()
 	a.document["failed"], a.document["conflicts"], a.document["pending"] = list(w.tally.Failed), list(w.tally.Conflicts), list(w.tally.Pending)
 	finishErr := c.finish(context.WithoutCancel(ctx), w, plan, err)
 	if err == nil || unfinishedIn(err) {

@@ -171,8 +171,8 @@ func (u *upgrader) find(ctx context.Context, p Planned, sent bool) (once.Found[i
 	return found, nil
 }
 
-// add makes a shared policy version by version, or adds what it lacks.
-func (u *upgrader) add(ctx context.Context, p Planned) []job.Item {
+// chained is the part of a plan that is carried out version by version: a copy, or what a shared policy lacks.
+func (p Planned) chained() importer.Planned {
 	w := importer.Planned{
 		Policy: importer.Policy{
 			API: cloudlet.V3, Type: p.Type, Name: p.NewName, Description: p.Description, Group: p.NewGroup, Source: p.String(),
@@ -181,11 +181,17 @@ func (u *upgrader) add(ctx context.Context, p Planned) []job.Item {
 	}
 	add := p.Add
 	if p.Action == Clone || p.Action == Copy {
-		w.Action, add = importer.Create, p.Carry
+		w.Action, w.ID, add = importer.Create, 0, p.Carry
 	}
 	for _, v := range add {
 		w.Add = append(w.Add, importer.Version{Number: v.Number, Description: v.Description, Ref: ref(p.ID, v.Number), Hash: v.Hash, Rules: v.Rules})
 	}
+	return w
+}
+
+// add makes a shared policy version by version, or adds what it lacks.
+func (u *upgrader) add(ctx context.Context, p Planned) []job.Item {
+	w := p.chained()
 	prove := func(id int64, _ []importer.Pair) []job.Item {
 		return []job.Item{u.prove(p, id, w.Action == importer.Create)}
 	}

@@ -3,8 +3,10 @@ package upgrade
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/importer"
 	"cloudletmig/internal/job"
 	"cloudletmig/internal/once"
 )
@@ -123,4 +125,27 @@ func (r Result) Finished() bool {
 		return len(r.Active) == len(r.Activate)
 	}
 	return false
+}
+
+// MadeOf is what a run made of a shared policy: its id, 0 for nothing; whether the policy itself; and the versions.
+func MadeOf(ctx context.Context, journal job.Journal, p Planned) (shared int64, created bool, versions []int64, err error) {
+	if p.Action != Clone && p.Action != Copy && p.Action != Sync {
+		return 0, false, nil, nil
+	}
+	rec, ok, err := journal.Get(ctx, cloneKey(p))
+	if err != nil {
+		return 0, false, nil, err
+	}
+	if ok && rec.State == job.Done {
+		memo, err := once.MemoOf[absent, int64](rec)
+		if err != nil || memo.ID != 0 {
+			r, resultErr := ResultOf(ctx, journal, p)
+			for _, x := range r.Pairs {
+				versions = append(versions, x.To)
+			}
+			return memo.ID, true, versions, errors.Join(err, resultErr)
+		}
+	}
+	made, err := importer.ResultOf(ctx, journal, p.chained())
+	return made.ID, made.Made, made.MadeVersions(), err
 }
