@@ -44,22 +44,8 @@ func (a *app) undo(ctx context.Context, id string, dryRun bool, wait time.Durati
 	if err != nil {
 		return err
 	}
-	var info checkpoint.RunInfo
-	kept := &job.Memory{}
-	if err := a.withJournal(ctx, func(ctx context.Context, db *checkpoint.DB) error {
-		if info, err = db.Run(ctx, id); err != nil {
-			return &usageError{text: err.Error(), hint: "cloudletmig runs lists them"}
-		}
-		for rec, err := range db.Items(ctx, info.ID, false) {
-			if err != nil {
-				return err
-			}
-			if err := kept.Put(ctx, rec); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
+	info, kept, err := a.recorded(ctx, id)
+	if err != nil {
 		return err
 	}
 	if info.Unfinished() {
@@ -99,6 +85,26 @@ func (a *app) undo(ctx context.Context, id string, dryRun bool, wait time.Durati
 			return summary.Text(a.out)
 		},
 	})
+}
+
+// recorded reads a run of the journal with all its items.
+func (a *app) recorded(ctx context.Context, id string) (info checkpoint.RunInfo, kept *job.Memory, err error) {
+	kept = &job.Memory{}
+	err = a.withJournal(ctx, func(ctx context.Context, db *checkpoint.DB) (err error) {
+		if info, err = db.Run(ctx, id); err != nil {
+			return &usageError{text: err.Error(), hint: "cloudletmig runs lists them"}
+		}
+		for rec, err := range db.Items(ctx, info.ID, false) {
+			if err != nil {
+				return err
+			}
+			if err := kept.Put(ctx, rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return info, kept, err
 }
 
 // foreignRun is a run that worked on another account than the credentials are for.
