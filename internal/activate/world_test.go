@@ -41,6 +41,7 @@ type world struct {
 	arrivals map[string][]time.Time // of requests that count for a limit, by kind
 	told     map[string]time.Time   // when the next is allowed, as far as this process knows or its journal
 	posts    []string
+	effects  map[string]int // how often each request of ours took effect
 	reads    int
 	hit      map[string]int
 }
@@ -54,7 +55,7 @@ func newWorld(t *testing.T, seed uint64, opt simulator.Options) *world {
 	}
 	w := &world{
 		t: t, server: simulator.New(opt), random: rand.New(rand.NewPCG(seed, 2)), arrivals: map[string][]time.Time{}, told: map[string]time.Time{},
-		hit: map[string]int{}, latency: 2 * time.Second,
+		hit: map[string]int{}, effects: map[string]int{}, latency: 2 * time.Second,
 	}
 	t.Cleanup(w.server.Close)
 	return w
@@ -145,6 +146,11 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		rec := httptest.NewRecorder()
 		w.server.ServeHTTP(rec, again)
+		if resp := rec.Result(); kind != "" && resp.StatusCode < 300 {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.effects[r.URL.Path+" "+string(body)]++
+		}
 		return rec.Result()
 	}
 	if kind != "" {
