@@ -141,17 +141,18 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	w.arrived(kind, r, body)
-	serve := func() *http.Response {
-		again := r.Clone(context.WithoutCancel(r.Context()))
+	ctx := context.WithoutCancel(r.Context())
+	serve := func() *httptest.ResponseRecorder {
+		again := r.Clone(ctx)
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		rec := httptest.NewRecorder()
 		w.server.ServeHTTP(rec, again)
-		if resp := rec.Result(); kind != "" && resp.StatusCode < 300 {
+		if kind != "" && rec.Code < 300 {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.effects[r.URL.Path+" "+string(body)]++
 		}
-		return rec.Result()
+		return rec
 	}
 	if kind != "" {
 		if w.meddle != nil {
@@ -177,7 +178,7 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 			})
 		}
 	}
-	return w.back(r, serve())
+	return w.back(r, serve().Result())
 }
 
 // arrived notes a request as the server sees it.
@@ -222,9 +223,12 @@ func (w *world) obeys(kind string) {
 }
 
 // recalls leaves of what was told only what the journal says of it: the rest died with the process.
-func (w *world) recalls() {
+func (w *world) recalls(ctx context.Context) {
 	w.told = map[string]time.Time{}
-	for rec := range w.kept.All(w.t.Context(), "") {
+	for rec, err := range w.kept.All(ctx, "") {
+		if err != nil {
+			w.t.Error(err)
+		}
 		memo, err := once.MemoOf[activate.Before, string](rec)
 		if kind := string(memo.Base.Target.API); err == nil && memo.NotBefore.After(w.told[kind]) {
 			w.told[kind] = memo.NotBefore
@@ -356,7 +360,7 @@ type outcome struct {
 // live is one life of the program: it ends when all is done, ctx ends, or at its n-th write to the journal.
 func (w *world) live(ctx context.Context, dieAt int, opts activate.Options, items func(*activate.Queue) []job.Item) outcome {
 	w.t.Helper()
-	w.recalls()
+	w.recalls(ctx)
 	p := &process{w: w, client: w.client(), dieAt: dieAt}
 	defer p.client.Close()
 	opts.Account = p
