@@ -209,7 +209,7 @@ func (a *app) activate(ctx context.Context, wishes []wish, o activateOptions) er
 	err = errors.Join(err, resultsErr)
 	a.document["results"], a.document["classes"], a.document["run"] = list(results), counted.classes(), r.journal.ID()
 	err = r.end(ctx, err, a.document)
-	return a.activateSummary(results, counted, r, err)
+	return a.activateSummary(results, r, err)
 }
 
 // runActivations carries out a plan.

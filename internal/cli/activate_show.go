@@ -89,10 +89,19 @@ func (p activations) question() string {
 	return word + " as planned?"
 }
 
+// The states of results.
+const (
+	stateDone     = "done"    // it was sent, or found under way, and is live
+	stateAlready  = "already" // it was so
+	stateFailed   = "failed"
+	stateConflict = "conflict"
+	statePending  = "pending"   // the next run goes on
+	stateNotBegun = "not begun" // what comes before it did not come to its end
+)
+
 // activated is how one line of a plan ended.
 type activated struct {
 	activation
-	// State is done (we did it), already (it was so), failed, conflict, pending, or not begun.
 	State    string `json:"state"`
 	Previous int64  `json:"previous"` // the version that was live before, 0 for none
 	ID       string `json:"activation,omitempty"`
@@ -116,43 +125,52 @@ func (r activated) MarshalJSON() ([]byte, error) {
 // results are how the lines of a plan ended, as the journal and the run tell.
 func (p activations) results(ctx context.Context, r *run, counted *tally) ([]activated, error) {
 	ctx = context.WithoutCancel(ctx)
-	states := map[string]string{}
-	errs := map[string]string{}
-	for state, items := range map[string][]report.Item{"failed": counted.Failed, "conflict": counted.Conflicts, "pending": counted.Pending} {
+	ended := map[string]activated{}
+	for state, items := range map[string][]report.Item{stateFailed: counted.Failed, stateConflict: counted.Conflicts, statePending: counted.Pending} {
 		for _, item := range items {
-			states[item.Name], errs[item.Name] = state, item.Text
+			ended[item.Name] = activated{State: state, Error: item.Text}
 		}
 	}
 	results := make([]activated, 0, len(p))
 	for _, a := range p {
-		rec, known, err := r.journal.Get(ctx, a.key())
+		rec, _, err := r.journal.Get(ctx, a.key())
 		if err != nil {
 			return nil, err
 		}
-		result := activated{activation: a, State: "not begun", Error: errs[a.key()], Previous: a.Effective}
-		if known && rec.State != "" {
-			memo, err := once.MemoOf[activate.Before, string](rec)
-			if err != nil {
-				return nil, err
-			}
-			result.State, result.Previous, result.ID = "pending", memo.Base.Effective, memo.ID
-			if rec.State == job.Done {
-				result.State = "done"
-				if memo.N == 0 && memo.Base.Effective == a.Version != a.Off {
-					result.State = "already"
-				}
-			}
+		result, err := a.recorded(rec)
+		if err != nil {
+			return nil, err
 		}
-		if state := states[a.key()]; state != "" {
-			result.State = state
+		if told, ok := ended[a.key()]; ok {
+			result.State, result.Error = told.State, told.Error
 		}
 		results = append(results, result)
 	}
 	return results, nil
 }
 
+// recorded is how far the journal says that the line has come.
+func (p activation) recorded(rec job.Record) (activated, error) {
+	result := activated{activation: p, State: stateNotBegun, Previous: p.Effective}
+	if rec.State == "" {
+		return result, nil
+	}
+	memo, err := once.MemoOf[activate.Before, string](rec)
+	if err != nil {
+		return result, err
+	}
+	result.State, result.Previous, result.ID = statePending, memo.Base.Effective, memo.ID
+	if rec.State == job.Done {
+		result.State = stateDone
+		if memo.N == 0 && p.Off != (memo.Base.Effective == p.Version) {
+			result.State = stateAlready
+		}
+	}
+	return result, nil
+}
+
 // activateSummary prints how a run of activate ended, and adds to the error what to do next.
-func (a *app) activateSummary(results []activated, counted *tally, r *run, err error) error {
+func (a *app) activateSummary(results []activated, r *run, err error) error {
 	again := false
 	states := map[string]int{}
 	var rows [][]string
@@ -164,20 +182,20 @@ func (a *app) activateSummary(results []activated, counted *tally, r *run, err e
 		})
 		item := report.Item{Name: result.Place() + "@" + strconv.FormatInt(result.Version, 10) + " on " + string(result.Network), Text: result.Error}
 		switch result.State {
-		case "failed":
+		case stateFailed:
 			summary.Failed = append(summary.Failed, item)
 			again = true
-		case "conflict":
+		case stateConflict:
 			summary.Conflicts = append(summary.Conflicts, item)
 			again = true
-		case "pending":
+		case statePending:
 			summary.Pending = append(summary.Pending, item)
-		case "not begun":
+		case stateNotBegun:
 			item.Text = "what comes before it did not come to its end"
 			summary.Notes = append(summary.Notes, report.Item{Name: "not begun", Text: item.Name + ": " + item.Text})
 		}
 	}
-	for _, state := range []string{"done", "already", "failed", "conflict", "pending", "not begun"} {
+	for _, state := range []string{stateDone, stateAlready, stateFailed, stateConflict, statePending, stateNotBegun} {
 		if n := states[state]; n > 0 {
 			summary.Facts = append(summary.Facts, report.Fact{Name: state, Value: report.Number(n)})
 		}
