@@ -188,11 +188,14 @@ func (a *app) activate(ctx context.Context, wishes []wish, o activateOptions) er
 	if err := a.showActivations(plan, earlier); err != nil {
 		return err
 	}
-	if o.DryRun || !earlier && !plan.sends() {
+	sends := earlier || plan.sends()
+	if o.DryRun || !sends && !a.global.Fresh { // with --fresh an unfinished run is to end all the same
 		return nil
 	}
-	if err := a.agree(ctx, plan.question()); err != nil {
-		return err
+	if sends {
+		if err := a.agree(ctx, plan.question()); err != nil {
+			return err
+		}
 	}
 	r, err := a.beginOn(ctx, "activate", target, a.journalFile(), o, creds)
 	if err != nil {
