@@ -73,12 +73,13 @@ func TestScenes(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]scene{
-		"nothing was live":    {target: v3, posts: 1, state: job.Done},
-		"another was live":    {target: v3, begin: live(1, 2), posts: 1, state: job.Done, before: 2},
-		"live already":        {target: v3, begin: live(3), state: job.Done, already: true, before: 3},
-		"live once":           {target: v3, begin: live(3, 2), posts: 1, state: job.Done, before: 2},
-		"under way already":   {target: v3, begin: running(3), state: job.Done, already: true},
-		"another's under way": {target: v3, begin: running(1), posts: 1, state: job.Done, before: 1},
+		"nothing was live":               {target: v3, posts: 1, state: job.Done},
+		"another was live":               {target: v3, begin: live(1, 2), posts: 1, state: job.Done, before: 2},
+		"live already":                   {target: v3, begin: live(3), state: job.Done, already: true, before: 3},
+		"live once":                      {target: v3, begin: live(3, 2), posts: 1, state: job.Done, before: 2},
+		"live once, our request is lost": {target: v3, begin: live(3, 2), faults: map[string]float64{"lose": 1}, posts: 2, state: job.Done, before: 2},
+		"under way already":              {target: v3, begin: running(3), state: job.Done, already: true},
+		"another's under way":            {target: v3, begin: running(1), posts: 1, state: job.Done, before: 1},
 		"another's fails": {
 			target: v3, begin: running(2), posts: 1, err: job.ErrIncomplete, opt: failing, state: "verify-failed",
 			says: "activation of version 3 of v3:1001 shop on production failed: no space left", hint: "--fresh",
@@ -106,15 +107,23 @@ func TestScenes(t *testing.T) {
 		"nothing to take off": {target: off, state: job.Done, already: true},
 		"another to take off": {target: off, begin: live(2), err: job.ErrIncomplete, says: "version 2 is effective on production, not version 3", hint: "nothing was changed"},
 
-		"v2":             {target: v2, begin: live(1), posts: 1, state: job.Done, before: 1},
-		"v2 live":        {target: v2, begin: live(3), state: job.Done, already: true, before: 3},
-		"v2 no property": {target: lonely, posts: 1, err: job.ErrIncomplete, state: "intent", says: "give --property NAME"},
+		"v2":                                {target: v2, begin: live(1), posts: 1, state: job.Done, before: 1},
+		"v2 live":                           {target: v2, begin: live(3), state: job.Done, already: true, before: 3},
+		"v2 live once, our request is lost": {target: v2, begin: live(3, 1), faults: map[string]float64{"lose": 1}, posts: 2, state: job.Done, before: 1},
+		"v2 under way already":              {target: v2, begin: func(w *world, id int64) { w.strangerV2(id, 3, "prod") }, state: job.Done, already: true},
+		"v2 under way on the other network": {target: v2, opt: simulator.Options{ActivationTime: 5 * time.Minute}, took: 5 * time.Minute, begin: func(w *world, id int64) { w.strangerV2(id, 1, "staging") }, posts: 1, state: job.Done},
+		"v2 no property":                    {target: lonely, posts: 1, err: job.ErrIncomplete, state: "intent", says: "give --property NAME"},
 		"no such version": {
 			target: activate.Target{API: cloudlet.V3, Version: 9, Network: cloudlet.Staging}, posts: 1, err: job.ErrIncomplete, state: "intent",
 			says: "activation of version 9 of v3:1001 on staging: POST /cloudlets/v3/policies/1001/activations: status 404",
 		},
 		"an origin":            {target: pool, posts: 2, state: job.Done},
 		"an origin's deadline": {target: pool, opt: simulator.Options{BalancingTime: 4 * time.Hour}, posts: 2, err: job.ErrPending, state: "created", took: 88 * time.Minute},
+		"an origin that somebody else activates": {
+			target: pool, posts: 1, state: job.Done, already: true, meddle: once1(func(w *world, _ int64) {
+				w.post("/cloudlets/api/v2/origins/pool/activations", `{"network":"STAGING","version":1}`)
+			}),
+		},
 		"no such origin version": {
 			target: activate.Target{Origin: "pool", Version: 4, Network: cloudlet.Staging}, posts: 1, err: job.ErrIncomplete,
 			says: "dry run of the activation of version 4 of origin:pool on staging: POST",
@@ -130,7 +139,7 @@ func TestScenes(t *testing.T) {
 			says:   "activation of version 3 of v3:1001 shop on production took effect, and then version 2 was activated on production by",
 		},
 		"somebody begins to activate another just before ours": {
-			target: v3, posts: 1, err: job.ErrIncomplete, state: "settle", meddle: once1(running(2)),
+			target: v3, posts: 1, err: job.ErrIncomplete, state: "settle", meddle: once1(running(2)), opt: simulator.Options{ActivationTime: 8 * time.Minute}, took: 8 * time.Minute,
 			says: "version 2 was activated on production by us", hint: "nothing was changed",
 		},
 		"somebody activates ours just before us": {target: v3, posts: 1, state: job.Done, meddle: once1(running(3))},
@@ -308,6 +317,59 @@ func TestRecallPassesOverOtherRecords(t *testing.T) {
 		})
 		if out.err != nil || time.Since(now) < time.Minute {
 			t.Errorf("%v after %s", out.err, time.Since(now))
+		}
+	})
+}
+
+// While an item waits for its slot the account goes on. One that leaves the line delays nobody, and what came to nothing
+// before the first attempt is not ours.
+func TestTheLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		ids, done := make([]int64, 4), map[int64]bool{}
+		w := newWorld(t, 1, simulator.Options{Limits: simulator.Limits{Shared: -1}, FailActivation: func(a simulator.Activation) string {
+			if !done[a.Policy] && (a.Policy == ids[0] || a.Policy == ids[2]) {
+				done[a.Policy] = true
+				return "the first fails"
+			}
+			return ""
+		}})
+		w.latency, w.workers = 0, 1 // they come into the line in their order
+		for i := range ids {
+			ids[i] = w.policy(cloudlet.V3, fmt.Sprint("p", i))
+		}
+		time.AfterFunc(20*time.Second, func() {
+			if err := w.server.Account().Activate(ids[1], 2, "staging"); err != nil {
+				t.Error(err)
+			}
+			w.stranger(ids[2], 3, "STAGING") // this will fail
+		})
+		out := w.live(t.Context(), 0, activate.Options{Limits: activate.Limits{Shared: 1}}, func(q *activate.Queue) []job.Item {
+			var items []job.Item
+			for i, id := range ids {
+				items = append(items, q.Item(fmt.Sprint(i), 0, activate.Target{API: cloudlet.V3, Policy: id, Version: 3, Network: cloudlet.Staging}, nil))
+			}
+			return items
+		})
+		if !errors.Is(out.err, job.ErrIncomplete) || len(out.failed) != 2 {
+			t.Error(out.err, out.failed)
+		}
+		if _, ours := errors.AsType[*activate.FailedError](out.failed["0"]); !ours {
+			t.Errorf("the first ended with %v", out.failed["0"])
+		}
+		if !errors.Is(out.failed["1"], once.ErrConflict) {
+			t.Errorf("the second ended with %v", out.failed["1"])
+		}
+		var sent []time.Duration
+		for _, at := range w.arrivals["v3"] {
+			sent = append(sent, at.Sub(begun).Round(time.Second))
+		}
+		if len(sent) != 3 || sent[1] > 130*time.Second || sent[2] > 190*time.Second {
+			t.Errorf("sent after %v", sent)
+		}
+		if at := out.queue.Opens(); !at.IsZero() {
+			t.Errorf("somebody waits for %s", at)
 		}
 	})
 }
