@@ -63,46 +63,49 @@ func New(opts Options) *Queue {
 	return q
 }
 
-// Recall lets the attempts count that an earlier process recorded in the journal under keys with the prefix, and obeys what
-// a refusal told it, so that both together stay within the limits. It is to be called before a run goes on. Records of
+// Recall lets the last attempt of each item count that an earlier process recorded in the journal under keys with the
+// prefix, and obeys what a refusal told it, so that both together stay within the limits. It is to be called before a run goes on. Records of
 // other things are passed over.
 func (q *Queue) Recall(ctx context.Context, journal job.Journal, prefix string) error {
-	now := q.now()
 	for rec, err := range journal.All(ctx, prefix) {
 		if err != nil {
 			return fmt.Errorf("read what was activated before: %w", err)
 		}
 		var memo Memo
 		var before dryRun
-		switch {
-		case json.Unmarshal(rec.Data, &before) == nil && !before.Dry.IsZero():
-			q.recall(origins, before.Dry.Add(q.opts.Settle), now)
-		case json.Unmarshal(rec.Data, &memo) != nil || memo.Last.IsZero() || memo.Base.Target.Version == 0:
-		default:
-			end := memo.Ended
-			if end.IsZero() { // cut off: the request may have been on its way until now
-				end = memo.Last.Add(q.opts.Settle)
-			}
+		if json.Unmarshal(rec.Data, &before) == nil && !before.Dry.IsZero() {
+			q.recall(origins, time.Time{}, before.Dry)
+			continue
+		}
+		if json.Unmarshal(rec.Data, &memo) != nil || memo.Base.Target.Version == 0 {
+			continue
+		}
+		if !memo.Base.Dry.IsZero() {
+			q.recall(origins, memo.Base.Dry, memo.Base.Dry)
+		}
+		if !memo.Last.IsZero() {
 			k := memo.Base.Target.kind()
-			q.recall(k, end, now)
+			q.recall(k, memo.Ended, memo.Last)
 			q.mu.Lock()
 			q.buckets[k].heard(0, memo.NotBefore)
 			q.mu.Unlock()
-			if k == origins && memo.N == 1 {
-				q.recall(k, end, now) // its dry run came shortly before
-			}
 		}
 	}
 	return nil
 }
 
-func (q *Queue) recall(k kind, end, now time.Time) {
-	if end.After(now) {
-		end = now
+// recall counts an attempt that began and ended then. One without an end was cut off, and may have been on its way until
+// its process ended.
+func (q *Queue) recall(k kind, ended, began time.Time) {
+	if ended.IsZero() {
+		ended = began.Add(q.opts.Settle)
+	}
+	if now := q.now(); ended.After(now) {
+		ended = now
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.buckets[k].occupy(end)
+	q.buckets[k].occupy(ended)
 }
 
 // Opens is when the next activation may be sent, while items wait for that because of a limit; the zero time when none
@@ -150,9 +153,10 @@ type activation struct {
 	q        *Queue
 	t        Target
 	place    place
-	waits    bool // this call of Do ended with a wait for a slot
-	dry      bool // origins: the API said in this process that it could be done
-	failures int  // origins: dry runs that had no answer
+	waits    bool      // this call of Do ended with a wait for a slot
+	dry      time.Time // origins: when the dry run of this process was over
+	dried    bool      // origins: no dry run is needed any more
+	failures int       // origins: dry runs that had no answer
 }
 
 // turn is once.Effect.Turn.

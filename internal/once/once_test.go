@@ -52,6 +52,7 @@ type play struct {
 	verifies []error
 	puts     []error
 	base     []error
+	turns    []time.Duration // what Turn answers, from when it is asked; 0 lets the attempt begin
 	here     int64
 
 	*job.Memory
@@ -106,6 +107,14 @@ func (p *play) effect() effect {
 				a.RetryAt = time.Now().Add(a.retry)
 			}
 			return a.reply, a.err
+		},
+		Turn: func(now time.Time) time.Time {
+			wait := next(&p.turns, 0)
+			if wait == 0 {
+				return time.Time{}
+			}
+			p.note("turn")
+			return now.Add(wait)
 		},
 		Find: func(context.Context, memo) (found, error) {
 			p.note("find")
