@@ -39,6 +39,8 @@ type Planned struct {
 	ID int64 `json:"id,omitempty"`
 	// Newest is the highest version number that was present; Add is only made while it still is.
 	Newest int64 `json:"newest,omitempty"`
+	// Describe says that the description still has the marker of a run whose journal is gone, and is put back.
+	Describe bool `json:"describe,omitempty"`
 	// First says that the first of Add replaces the empty version 1 that v2 makes with a policy.
 	First bool `json:"first,omitempty"`
 	// Add are the versions to be made, in this order; Have are those that are there already.
@@ -151,6 +153,7 @@ func (m *maker) planned(w Policy) Planned {
 	default:
 		m.onAll(&p, held)
 	}
+	p.Describe = (p.Action == Append || p.Action == Same) && !p.IsOrigin() && leftMarked(held.Description, p.Description)
 	return p
 }
 
@@ -237,6 +240,17 @@ func (p Plan) Changes() (policies, versions int) {
 		}
 	}
 	return policies, versions
+}
+
+// Descriptions counts the policies whose description is put back.
+func (p Plan) Descriptions() int {
+	n := 0
+	for _, x := range p.Policies {
+		if x.Describe {
+			n++
+		}
+	}
+	return n
 }
 
 // Count is how many policies have the action.
