@@ -70,7 +70,11 @@ func planVersions(p importer.Planned) string {
 func planNetworks(p importer.Planned) string {
 	var parts []string
 	for _, on := range p.Activations() {
-		parts = append(parts, fmt.Sprintf("%s %d", on, p.Live[on].Version))
+		text := fmt.Sprintf("%s %d", on, p.Live[on].Version)
+		if !slices.Contains(p.Activate, on) {
+			text += " (live)"
+		}
+		parts = append(parts, text)
 	}
 	return strings.Join(parts, ", ")
 }
@@ -113,7 +117,7 @@ func importQuestion(plan importer.Plan) string {
 	policies, versions := plan.Changes()
 	activations := 0
 	for _, p := range plan.Policies {
-		activations += len(p.Activations())
+		activations += len(p.Activate)
 	}
 	descriptions := plan.Descriptions()
 	if policies+versions+activations+descriptions == 0 {
