@@ -21,7 +21,8 @@ type holding map[string]held
 
 type held struct {
 	kind, description string
-	group             int64
+	group, id         int64
+	pending           int                      // the place of a version that is being activated, from 1; 0 is none
 	versions          []heldVersion            // in order of their numbers, without deleted ones
 	numbers           []int64                  // of the versions
 	live              map[cloudlet.Network]int // the place of the effective version among the versions, from 1; 0 is none
@@ -68,6 +69,7 @@ func holdingOf(t *testing.T, account *simulator.Account) holding {
 		for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
 			in := cloudlet.InForceOn(history, on)
 			h.live[on] = slices.Index(h.numbers, in.Effective) + 1
+			h.pending = max(h.pending, slices.Index(h.numbers, in.Pending)+1)
 		}
 		all[key] = h
 	}
@@ -84,7 +86,7 @@ func holdingOf(t *testing.T, account *simulator.Account) holding {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := held{kind: doc.Type, description: doc.Description, group: max(doc.GroupID, 0), numbers: p.Versions}
+		h := held{kind: doc.Type, description: doc.Description, group: max(doc.GroupID, 0), id: p.ID, numbers: p.Versions}
 		for _, n := range p.Versions {
 			h.versions = append(h.versions, versionIn(t, get(fmt.Sprintf("%s/versions/%d", path, n))))
 		}
