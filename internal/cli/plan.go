@@ -48,6 +48,7 @@ type work struct {
 	settle time.Duration
 	poll   time.Duration
 	log    func(context.Context, once.Attempt) error
+	record func(context.Context, job.Record, once.Attempt) error
 }
 
 // planKey is the journal's record of the plan. A run that goes on carries out the plan that it was begun with.
@@ -161,6 +162,9 @@ func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration) wor
 		log: func(ctx context.Context, attempt once.Attempt) error {
 			return r.journal.Log(ctx, checkpoint.Attempt(attempt))
 		},
+		record: func(ctx context.Context, rec job.Record, attempt once.Attempt) error {
+			return r.journal.PutLogged(ctx, []checkpoint.Attempt{checkpoint.Attempt(attempt)}, rec)
+		},
 		pool: job.Pool{Workers: a.global.Workers, Journal: r.journal},
 	}
 	w.queue = activate.New(activate.Options{Account: client, Log: w.log, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline})
@@ -186,5 +190,5 @@ func (d *deadline) register(f *pflag.FlagSet) {
 
 // applyOptions are those of an import.
 func (w work) applyOptions() importer.ApplyOptions {
-	return importer.ApplyOptions{Run: w.run.journal.ID(), Log: w.log, Settle: w.settle, Poll: w.poll, Queue: w.queue}
+	return importer.ApplyOptions{Run: w.run.journal.ID(), Record: w.record, Settle: w.settle, Poll: w.poll, Queue: w.queue}
 }

@@ -15,8 +15,9 @@ import (
 
 // ApplyOptions say how a plan is carried out.
 type ApplyOptions struct {
-	Run    string // names the run in markers
-	Log    func(ctx context.Context, attempt once.Attempt) error
+	Run string // names the run in markers
+	// Record makes a line of the history and the state that goes with it durable (once.Effect).
+	Record func(ctx context.Context, rec job.Record, attempt once.Attempt) error
 	Settle time.Duration
 	Poll   time.Duration
 	Now    func() time.Time

@@ -25,7 +25,7 @@ type nothing struct{}
 // effect has what all changes have in common.
 func effect[B any, ID comparable](c *creator, key string) once.Effect[B, ID] {
 	return once.Effect[B, ID]{
-		Marker: once.Marker(c.o.Run, key), Log: c.o.Log, Settle: c.o.Settle, Poll: c.o.Poll, Now: c.o.Now,
+		Marker: once.Marker(c.o.Run, key), Record: c.o.Record, Settle: c.o.Settle, Poll: c.o.Poll, Now: c.o.Now,
 	}
 }
 
@@ -48,6 +48,12 @@ func (c *creator) policy(key string, p Planned, then func(id int64, here bool) [
 		made, err = cloudlet.ParsePolicy(p.API, doc)
 		return err
 	}
+	wrong := func() error {
+		if made.Name == p.Name && made.Type == p.Type && max(made.GroupID, 0) == p.Group {
+			return nil
+		}
+		return fmt.Errorf("%w: policy %d is %s of type %s in group %d", once.ErrDiffers, made.ID, cloudlet.Printable(made.Name), made.Type, made.GroupID)
+	}
 	e.Wanted = p.Key() + " " + p.Type
 	e.Send = func(ctx context.Context, memo once.Memo[nothing, int64]) (once.Reply[int64], error) {
 		here = true
@@ -61,7 +67,7 @@ func (c *creator) policy(key string, p Planned, then func(id int64, here bool) [
 		if made, err = cloudlet.ParsePolicy(p.API, answer.Body); err != nil {
 			return reply, err
 		}
-		reply.ID = made.ID
+		reply.ID, reply.Verified = made.ID, wrong() == nil
 		return reply, nil
 	}
 	e.Find = func(ctx context.Context, memo once.Memo[nothing, int64]) (once.Found[int64], error) {
@@ -71,10 +77,7 @@ func (c *creator) policy(key string, p Planned, then func(id int64, here bool) [
 		if err := read(ctx, memo.ID); err != nil {
 			return err
 		}
-		if made.Name != p.Name || made.Type != p.Type || max(made.GroupID, 0) != p.Group {
-			return fmt.Errorf("%w: policy %d is %s of type %s in group %d", once.ErrDiffers, made.ID, cloudlet.Printable(made.Name), made.Type, made.GroupID)
-		}
-		return nil
+		return wrong()
 	}
 	e.Finalise = func(ctx context.Context, memo once.Memo[nothing, int64]) error {
 		if err := read(ctx, memo.ID); err != nil {
@@ -180,7 +183,6 @@ func (c *creator) version(key string, p Planned, id int64, v Version, before int
 	x := place{p.Policy, id}
 	e := effect[newest, int64](c, key)
 	e.Marker, e.Wanted = "", v.Hash
-	var verified int64
 	here := false
 	e.Baseline = func(ctx context.Context) (newest, int64, error) {
 		if fresh {
@@ -206,18 +208,13 @@ func (c *creator) version(key string, p Planned, id int64, v Version, before int
 			change = cloudlet.CreateOriginVersion(p.Name, body)
 		}
 		reply, hash, err := c.sendVersion(ctx, p, change)
-		if err == nil && hash == v.Hash {
-			verified = reply.ID
-		}
+		reply.Verified = hash == v.Hash
 		return reply, err
 	}
 	e.Find = func(ctx context.Context, memo once.Memo[newest, int64]) (once.Found[int64], error) {
 		return c.findVersion(ctx, x, v, memo.Base.Number)
 	}
 	e.Verify = func(ctx context.Context, memo once.Memo[newest, int64]) error {
-		if verified == memo.ID {
-			return nil
-		}
 		return c.verify(ctx, x, v, memo.ID)
 	}
 	e.Then = func(memo once.Memo[newest, int64]) []job.Item { return then(memo.ID, here && !memo.Adopted) }
@@ -230,14 +227,15 @@ func (c *creator) body(p Planned, v Version) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash, err := hashOf(p.Policy, doc)
+	body, err := bodyOf(p.Policy, v, doc)
 	if err != nil {
 		return nil, err
 	}
-	if hash != v.Hash {
+	now := v
+	if now.measure(body); now != v {
 		return nil, fmt.Errorf("%s has changed since the plan was made", v.Ref)
 	}
-	return bodyOf(p.Policy, v, doc)
+	return body, nil
 }
 
 // unsent is an error from before the first byte was sent, which another attempt meets again.
@@ -339,7 +337,7 @@ func (c *creator) first(key string, p Planned, id int64, v Version, fresh bool, 
 	x := place{p.Policy, id}
 	e := effect[blank, int64](c, key)
 	e.Marker, e.Wanted = "", v.Hash
-	verified, here := false, false
+	here := false
 	e.Baseline = func(ctx context.Context) (blank, int64, error) {
 		if fresh {
 			return blank{}, 0, nil
@@ -362,7 +360,7 @@ func (c *creator) first(key string, p Planned, id int64, v Version, fresh bool, 
 			return once.Reply[int64]{}, unsent(err)
 		}
 		reply, hash, err := c.sendVersion(ctx, p, p.API.UpdateVersion(id, number, body))
-		verified = err == nil && hash == v.Hash
+		reply.Verified = hash == v.Hash
 		return reply, err
 	}
 	e.Find = func(ctx context.Context, _ once.Memo[blank, int64]) (once.Found[int64], error) {
@@ -389,9 +387,6 @@ func (c *creator) first(key string, p Planned, id int64, v Version, fresh bool, 
 		return found, nil
 	}
 	e.Verify = func(ctx context.Context, _ once.Memo[blank, int64]) error {
-		if verified {
-			return nil
-		}
 		return c.verify(ctx, x, v, number)
 	}
 	e.Then = func(memo once.Memo[blank, int64]) []job.Item { return then(number, here && !memo.Adopted) }

@@ -81,10 +81,7 @@ func (c *change[B, ID]) verify(ctx context.Context) (time.Time, error) {
 		}
 	}
 	c.memo.Why = ""
-	if c.Finalise != nil {
-		return time.Time{}, c.save(ctx, finalise)
-	}
-	return time.Time{}, c.save(ctx, job.Done)
+	return time.Time{}, c.save(ctx, c.verified())
 }
 
 // finalise makes the last change, as often as it takes.

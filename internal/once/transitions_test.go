@@ -26,7 +26,7 @@ var (
 )
 
 func TestTransitions(t *testing.T) {
-	const sent, intent, settle = "baseline intent sent POST ", "baseline intent ", "baseline intent sent POST settle "
+	const sent, settle = "baseline sent POST ", "baseline sent POST settle "
 	const made = "created get7 done then"
 	differs := fmt.Errorf("rule 3: %w", once.ErrDiffers)
 	full := errors.New("disk full")
