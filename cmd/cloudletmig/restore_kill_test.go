@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -263,6 +264,7 @@ func TestKillAtEveryRequest(t *testing.T) {
 		want: holdingOf(t, source).moved(),
 	}
 	fresh := func(t *testing.T) *spree {
+		t.Helper()
 		s := newSpree(t, k, 1)
 		s.server.SetFaults()
 		return s
@@ -278,7 +280,7 @@ func TestKillAtEveryRequest(t *testing.T) {
 	var deaths []death
 	for n, r := range asked {
 		deaths = append(deaths, death{fmt.Sprintf("answered-%d", n+1), func(s *spree, strike func()) { s.watchAt(n+1, strike) }})
-		if r.Method == "GET" {
+		if r.Method == http.MethodGet {
 			continue
 		}
 		deaths = append(deaths, death{fmt.Sprintf("before-%d", n+1), func(s *spree, strike func()) { s.server.Before(n+1, " /", strike) }})

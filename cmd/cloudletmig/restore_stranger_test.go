@@ -51,6 +51,7 @@ func TestStrangerRestore(t *testing.T) {
 		"version added before the retry": {
 			before: 2, whose: "v3/shared", left: func(p held) bool { return len(p.versions) == 3 && p.versions[2].description == "theirs" },
 			set: func(t *testing.T, l *lab, id int64) {
+				t.Helper()
 				path := fmt.Sprintf("/policies/%d/versions", id)
 				l.server.SetFaults(lost("POST", path))
 				l.server.Before(1, "POST /cloudlets/v3"+path, func() {
@@ -64,6 +65,7 @@ func TestStrangerRestore(t *testing.T) {
 		"version added before the first attempt": {
 			before: 2, whose: "v3/shared", left: func(p held) bool { return len(p.versions) == 3 && p.versions[2].description == "theirs" },
 			set: func(t *testing.T, l *lab, id int64) {
+				t.Helper()
 				l.server.Before(1, "POST /cloudlets/api/v2/origins", func() { // the plan is made
 					_, err := account(l).AddVersion(id, "theirs", redirects(9))
 					check(t, err)
@@ -73,6 +75,7 @@ func TestStrangerRestore(t *testing.T) {
 		"name taken before the first attempt": {
 			whose: "v3/shared", left: func(p held) bool { return len(p.versions) == 0 && p.description == "theirs" },
 			set: func(t *testing.T, l *lab, _ int64) {
+				t.Helper()
 				l.server.Before(1, "POST /cloudlets/v3/policies", func() {
 					_, err := account(l).AddPolicy(simulator.NewPolicy{Shared: true, Type: "ER", Group: groupAfter, Name: "shared", Description: "theirs"})
 					check(t, err)
@@ -82,6 +85,7 @@ func TestStrangerRestore(t *testing.T) {
 		"name taken before the retry": {
 			whose: "v2/legacy", left: func(p held) bool { return len(p.versions) == 1 && p.description == "theirs" },
 			set: func(t *testing.T, l *lab, _ int64) {
+				t.Helper()
 				l.server.SetFaults(simulator.Fault{Kind: simulator.FaultResetBefore, Methods: []string{"POST"}, Path: "/api/v2/policies", Max: 2})
 				l.server.Before(2, "POST /cloudlets/api/v2/policies", func() {
 					_, err := account(l).AddPolicy(simulator.NewPolicy{Type: "ER", Group: groupAfter, Name: "legacy", Description: "theirs"})
@@ -92,6 +96,7 @@ func TestStrangerRestore(t *testing.T) {
 		"another version activated": {
 			before: 3, whose: "v3/shared", left: func(p held) bool { return len(p.versions) == 4 && p.live[staging] == 3 },
 			set: func(t *testing.T, l *lab, id int64) {
+				t.Helper()
 				check(t, account(l).Activate(id, 1, "staging"))
 				l.server.Before(1, fmt.Sprintf("POST /cloudlets/v3/policies/%d/versions", id), func() { check(t, account(l).Activate(id, 3, "staging")) })
 			},
@@ -99,6 +104,7 @@ func TestStrangerRestore(t *testing.T) {
 		"another version activated before the retry": {
 			before: 3, whose: "v3/shared", left: func(p held) bool { return len(p.versions) == 4 && p.live[staging] == 3 },
 			set: func(t *testing.T, l *lab, id int64) {
+				t.Helper()
 				path := fmt.Sprintf("/policies/%d/activations", id)
 				l.server.SetFaults(lost("POST", path))
 				l.server.Before(1, "POST /cloudlets/v3"+path, func() {
@@ -109,6 +115,7 @@ func TestStrangerRestore(t *testing.T) {
 		"killed, then a version added behind ours": {
 			whose: "v3/shared", left: func(p held) bool { return len(p.versions) == 2 && p.versions[1].description == "theirs" },
 			kill: "POST /cloudlets/v3/policies/", then: func(t *testing.T, l *lab) {
+				t.Helper()
 				_, err := account(l).AddVersion(named(l, "shared"), "theirs", redirects(9))
 				check(t, err)
 			},
@@ -118,6 +125,7 @@ func TestStrangerRestore(t *testing.T) {
 				return len(p.versions) == 1 && strings.Contains(string(p.versions[0].content), "theirs")
 			},
 			kill: "PUT /cloudlets/api/v2/policies/", then: func(t *testing.T, l *lab) {
+				t.Helper()
 				check(t, account(l).EditRules(named(l, "legacy"), 1, strings.ReplaceAll(redirects(9), "second", "theirs")))
 			},
 		},

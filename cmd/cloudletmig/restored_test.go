@@ -231,6 +231,7 @@ const groupBefore, groupAfter = 1234, 77
 
 // must1 ends the test when a fixture cannot be made.
 func must1[T any](t *testing.T) func(v T, err error) T {
+	t.Helper()
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
