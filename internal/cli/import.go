@@ -149,7 +149,7 @@ func (a *app) importAll(ctx context.Context, args []string, o importOptions) err
 			if results == nil {
 				return errors.Join(usersErr, finishErr)
 			}
-			return errors.Join(usersErr, finishErr, in.write(out, o, results, earlier))
+			return errors.Join(usersErr, finishErr, in.write(out, o, plan, results, earlier))
 		},
 	})
 }
@@ -218,7 +218,7 @@ type chunkInput struct {
 func openChunks(args []string) (*chunkInput, error) {
 	info, err := os.Stat(args[0])
 	if err != nil {
-		return nil, &usageError{text: "import: " + err.Error()}
+		return nil, &usageError{text: "import: " + err.Error(), hint: "name a folder that convert wrote, or JSON files with matchRules"}
 	}
 	if info.IsDir() {
 		if len(args) > 1 {

@@ -205,6 +205,9 @@ func (a *app) planRestore(ctx context.Context, s *snapshot.Snapshot, o restoreOp
 	}
 	plan := importer.Make(wanted, present, importer.PlanOptions{OnExisting: o.OnExisting})
 	plan.Notes = append(plan.Notes, notes...)
+	if policies, versions := plan.Changes(); policies+versions > 0 {
+		plan.Notes = append(plan.Notes, importer.Note{Item: "history", Text: "who made what and when, ids, and the activations that were are not restored; versions are numbered anew"})
+	}
 	return plan, nil
 }
 

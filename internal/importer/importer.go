@@ -41,6 +41,8 @@ type Policy struct {
 	Refused string `json:"refused,omitempty"`
 	// Origins are the load-balancing origins, or for an origin the data centers' origins, that must be in the account.
 	Origins []string `json:"origins,omitempty"`
+	// Forwards are the origins that rules of other types than ALB forward to; a property defines them.
+	Forwards []string `json:"forwards,omitempty"`
 }
 
 // Version is a version as it is wanted.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"cloudletmig/internal/cloudlet"
 )
@@ -98,6 +99,8 @@ func Make(wanted []Policy, present Present, o PlanOptions) Plan {
 		plan.Policies = append(plan.Policies, p)
 		m.fate[w.Key()] = p
 	}
+	plan.leaveOrigins()
+	plan.Notes = append(plan.Notes, unlisted(plan, present)...)
 	for _, name := range present.Owned {
 		plan.Notes = append(plan.Notes, Note{name, "belongs to this set, and no chunk is for it any more; it is left as it is"})
 	}
@@ -129,14 +132,25 @@ func (m *maker) planned(w Policy) Planned {
 		}
 		p.Kind = kind
 	}
-	if why := m.missingOrigin(w); why != "" {
-		return block("%s", why)
-	}
 	held, there := m.present.Policies[w.Key()]
-	if !there {
+	if there {
+		m.onto(&p, held)
+	} else {
 		p.Add, p.First = w.Versions, w.API == cloudlet.V2
+	}
+	if p.Action != Create && p.Action != Append { // nothing is sent that an origin could be missing for
 		return p
 	}
+	if why := m.missingOrigin(w); why != "" {
+		p.Add, p.First = nil, false
+		return block("%s", why)
+	}
+	return p
+}
+
+// onto decides what is done with a policy that is present.
+func (m *maker) onto(p *Planned, held Held) {
+	w := p.Policy
 	p.ID, p.Newest, p.Over = held.ID, held.Newest, map[cloudlet.Network][]int64{}
 	for on, in := range held.Live {
 		p.Over[on] = []int64{in.Effective, in.Pending}
@@ -147,20 +161,22 @@ func (m *maker) planned(w Policy) Planned {
 	case m.o.Owned && !m.ours(w, held):
 		p.Action, p.Why = Conflict, fmt.Sprintf("policy %d has that name and is not of this set; --adopt takes it over", held.ID)
 	case m.o.Newest:
-		m.onNewest(&p, held)
+		m.onNewest(p, held)
 	default:
-		m.onAll(&p, held)
+		m.onAll(p, held)
 	}
-	return p
 }
 
 // ours reports whether a present policy is one that an earlier import made.
 func (m *maker) ours(w Policy, held Held) bool {
-	return m.o.Adopt || m.o.OurIDs[held.ID] || ownerOf(held.Description) == w.Owner
+	return m.o.Adopt || m.o.OurIDs[held.ID] || w.Owner != "" && ownerOf(held.Description) == w.Owner
 }
 
 // missingOrigin says which origin is in the way; empty where none is.
 func (m *maker) missingOrigin(w Policy) string {
+	if len(w.Origins) > 0 && m.present.Origins == nil {
+		return "the account's origins cannot be listed, and it needs " + strings.Join(w.Origins, ", ")
+	}
 	for _, id := range w.Origins {
 		if w.IsOrigin() {
 			if m.present.Origins[id] == "" {
@@ -182,7 +198,7 @@ func (m *maker) missingOrigin(w Policy) string {
 
 // onNewest is for chunks: the newest version is what is wanted, or a version is added.
 func (m *maker) onNewest(p *Planned, held Held) {
-	p.First = p.API == cloudlet.V2 && len(held.Versions) == 1 && held.Newest == 1 && held.Versions[0].Empty
+	p.First = p.API == cloudlet.V2 && held.blank()
 	want := p.Versions[0]
 	if n := len(held.Versions); n > 0 && held.Versions[n-1].Hash == want.Hash && !p.First {
 		p.Action, p.Have = Same, []Pair{{want.Number, held.Versions[n-1].Number}}
@@ -205,7 +221,7 @@ func (m *maker) onAll(p *Planned, held Held) {
 		p.Action = Same
 		return
 	}
-	p.First = p.API == cloudlet.V2 && at == 0 && len(held.Versions) == 1 && held.Newest == 1 && held.Versions[0].Empty
+	p.First = p.API == cloudlet.V2 && at == 0 && held.blank()
 	m.existing(p, p.Versions[at:])
 }
 
@@ -220,6 +236,46 @@ func (m *maker) existing(p *Planned, lacks []Version) {
 		p.Action = Conflict
 		p.Why = fmt.Sprintf("it is present as %d and differs: it lacks %d versions; --on-existing says what to do with it", p.ID, len(lacks))
 	}
+}
+
+// leaveOrigins leaves out origins that no policy needs which is brought in.
+func (p *Plan) leaveOrigins() {
+	needed := map[string]bool{}
+	for _, x := range p.Policies {
+		if x.IsOrigin() || x.Action != Create && x.Action != Append && x.Action != Same {
+			continue
+		}
+		for _, id := range x.Origins {
+			needed[id] = true
+		}
+	}
+	for i := range p.Policies {
+		if x := &p.Policies[i]; x.IsOrigin() && !needed[x.Name] && (x.Action == Create || x.Action == Append || x.Action == Same) {
+			x.Action, x.Why, x.Add = Skip, "no policy that is brought in needs it", nil
+		}
+	}
+}
+
+// unlisted notes the origins that rules of a plan's policies forward to and that no property of the account defines. Such
+// a policy can be brought in all the same.
+func unlisted(plan Plan, present Present) []Note {
+	if present.Origins == nil {
+		return nil
+	}
+	users := map[string][]string{}
+	for _, p := range plan.Policies {
+		for _, id := range p.Forwards {
+			if present.Origins[id] == "" && (p.Action == Create || p.Action == Append) {
+				users[id] = append(users[id], p.String())
+			}
+		}
+	}
+	var notes []Note
+	for _, id := range slices.Sorted(maps.Keys(users)) {
+		notes = append(notes, Note{"origin " + cloudlet.Printable(id), strings.Join(users[id], ", ") +
+			" would forward to it, and no property of the account defines it; that is done in Property Manager, before they are active"})
+	}
+	return notes
 }
 
 // over are the versions that an activation may replace.

@@ -57,6 +57,12 @@ func (m *maker) check(p *Planned) {
 			problem(false, "the description of version %d has %d characters, and at most %d are allowed", v.Number, n, maxDescription)
 		}
 	}
+	for _, on := range p.Activations() {
+		if p.API == cloudlet.V2 && p.Action == Create && len(p.Live[on].Properties) == 0 {
+			problem(false, "a legacy policy is activated for a property, and there is none for %s: give --property", on)
+			break
+		}
+	}
 	group := m.groupOf(p)
 	if group == 0 && p.API == cloudlet.V3 {
 		problem(false, "a shared policy needs a group: give --group or --group-map")

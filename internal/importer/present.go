@@ -40,6 +40,16 @@ type Held struct {
 	Live        map[cloudlet.Network]cloudlet.InForce
 }
 
+// blank reports whether the policy is as v2 makes it: with an empty version 1, which nobody has activated.
+func (h Held) blank() bool {
+	for _, in := range h.Live {
+		if in.Effective != 0 || in.Pending != 0 {
+			return false
+		}
+	}
+	return len(h.Versions) == 1 && h.Newest == 1 && h.Versions[0].Empty
+}
+
 // HeldVersion is a version that is present.
 type HeldVersion struct {
 	Number      int64
@@ -121,13 +131,13 @@ func (l *looker) groups(ctx context.Context, _ []Policy) error {
 	return err
 }
 
-// origins reads which there are, if a wanted policy needs one.
+// origins reads which there are, if a wanted policy names one.
 func (l *looker) origins(ctx context.Context, wanted []Policy) error {
-	if !slices.ContainsFunc(wanted, func(p Policy) bool { return p.IsOrigin() || len(p.Origins) > 0 }) {
+	if !slices.ContainsFunc(wanted, func(p Policy) bool { return p.IsOrigin() || len(p.Origins)+len(p.Forwards) > 0 }) {
 		return nil
 	}
-	text, err := l.account.Get(ctx, cloudlet.AllOrigins())
-	if err != nil {
+	text, err := l.optional(ctx, cloudlet.AllOrigins(), "origins", "those that rules forward to are not checked")
+	if err != nil || text == nil {
 		return err
 	}
 	var docs []json.RawMessage

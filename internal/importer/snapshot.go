@@ -82,6 +82,10 @@ func FromSnapshot(ctx context.Context, s *snapshot.Snapshot, o SnapshotOptions) 
 		wanted = append(wanted, w)
 	}
 	wanted, err := r.addOrigins(wanted)
+	if r.associated > 0 {
+		r.note("associations", fmt.Sprintf("%d of %d policies with properties (%s) are not restored: an activation makes those of legacy policies, "+
+			"and a shared policy is used by whichever property names it", r.associated, r.users, strings.Join(r.properties, ", ")))
+	}
 	return wanted, r.notes, err
 }
 
@@ -91,6 +95,9 @@ type snapshotReader struct {
 	o        SnapshotOptions
 	versions map[string][]snapshot.File // by the folder of the policy or origin
 	notes    []Note
+	// What the policies are associated with.
+	associated, users int
+	properties        []string
 }
 
 func (r *snapshotReader) note(item, text string) { r.notes = append(r.notes, Note{item, text}) }
@@ -121,6 +128,9 @@ func (r *snapshotReader) policy(p cloudlet.Policy, dir string) (Policy, error) {
 		return w, err
 	}
 	w.Live = r.live(rows)
+	if err := r.countProperties(dir); err != nil {
+		return w, err
+	}
 	err = r.addVersions(&w, dir, rows)
 	if len(w.Versions) == 0 && err == nil {
 		r.note(p.String(), "no version of it is wanted or in the snapshot; the policy alone is made")
@@ -140,6 +150,33 @@ func (r *snapshotReader) rows(dir string) ([]cloudlet.Activation, error) {
 		return nil, err
 	}
 	return cloudlet.ParseList(text, cloudlet.ParseActivation)
+}
+
+// countProperties notes which properties a policy is associated with: an object by name (v2), or an array with an element
+// for each network (v3).
+func (r *snapshotReader) countProperties(dir string) error {
+	name := dir + "/" + snapshot.PolicyPropertiesFile
+	if _, ok := r.s.Manifest.Files[name]; !ok {
+		return nil
+	}
+	text, err := r.s.Read(name)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for property := range cloudlet.Members(text) {
+		names = appendNew(names, property)
+	}
+	for element := range cloudlet.Elements(text) {
+		names = appendNew(names, textOf(element, "name"))
+	}
+	if len(names) > 0 {
+		r.users++
+		r.associated += len(names)
+		r.properties = appendNew(r.properties, names...)
+		slices.Sort(r.properties)
+	}
+	return nil
 }
 
 // live is what was effective on the networks that are to be activated, with the properties that it was active for.
@@ -251,6 +288,8 @@ func readVersion(w *Policy, number int64, ref string, doc []byte) (v Version, de
 		w.Origins = appendNew(w.Origins, dataCenterOrigins(doc)...)
 	case w.Type == "ALB":
 		w.Origins = appendNew(w.Origins, ruleOrigins(doc)...)
+	case w.Type != "ER": // whose rules forward nowhere
+		w.Forwards = appendNew(w.Forwards, ruleOrigins(doc)...)
 	}
 	return v, false, err
 }
@@ -331,7 +370,7 @@ func (r *snapshotReader) addOrigins(wanted []Policy) ([]Policy, error) {
 		if id == "" {
 			return nil, errors.New(name + ": there is no originId")
 		}
-		if !slices.Contains(used, id) {
+		if kind := textOf(doc, "type"); !slices.Contains(used, id) || kind != "" && kind != balancing {
 			continue
 		}
 		o := Policy{Name: id, Description: textOf(doc, "description"), Source: "origin " + cloudlet.Printable(id)}

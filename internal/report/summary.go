@@ -14,6 +14,7 @@ type Summary struct {
 	Headline string // what was done, or not
 	Facts    []Fact
 	Failed   []Item // every item that failed
+	Problems []Item // what must be mended before anything is done
 	Notes    []Item // what was absent, or gone meanwhile
 }
 
@@ -36,6 +37,9 @@ func (s Summary) Text(to io.Writer) error {
 	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(&b, "  note: %s\n", plain(n.Name+": "+n.Text))
+	}
+	for _, p := range s.Problems {
+		fmt.Fprintf(&b, "  PROBLEM: %s\n", plain(p.Name+": "+p.Text))
 	}
 	for _, f := range s.Failed {
 		fmt.Fprintf(&b, "  FAILED: %s\n", plain(f.Name+": "+f.Text))

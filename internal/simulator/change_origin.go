@@ -63,3 +63,10 @@ func (a *Account) ActivateOrigin(id string, number int64, network string) error 
 	o.finish(number, network, "")
 	return nil
 }
+
+// AddCustomerOrigin adds an origin that a property defines, which has no versions.
+func (a *Account) AddCustomerOrigin(id, hostname string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.addOrigin(id, "CUSTOMER", hostname, quote(""))
+}
