@@ -143,7 +143,7 @@ func (a *app) importAll(ctx context.Context, args []string, o importOptions) err
 			var notes []report.Item
 			var usersErr error
 			if !errors.Is(err, context.Canceled) {
-				notes, usersErr = a.usersOf(ctx, w, plan, o.Group)
+				notes, usersErr = a.usersOf(ctx, w, plan)
 			}
 			results, finishErr := a.finishImport(ctx, w, plan, err, importEnd{headline: "Imported, see " + out, notes: notes})
 			if results == nil {
@@ -182,24 +182,25 @@ func (a *app) planImport(ctx context.Context, in *chunkInput, o importOptions, n
 	return plan, importer.Compare(&plan, present, in)
 }
 
-// usersOf notes which properties use a policy of the group already.
-func (a *app) usersOf(ctx context.Context, w work, plan importer.Plan, group int64) ([]report.Item, error) {
-	ours := map[int64]bool{}
-	er := false
+// usersOf notes which properties use a policy of the same groups already.
+func (a *app) usersOf(ctx context.Context, w work, plan importer.Plan) ([]report.Item, error) {
+	ours, groups := map[int64]bool{}, map[int64]bool{}
 	for _, p := range plan.Policies {
 		r, err := importer.ResultOf(ctx, w.run.journal, p)
 		if err != nil {
 			return nil, err
 		}
 		ours[r.ID] = true
-		er = er || p.Type == "ER"
+		if p.Type == "ER" && p.Group != 0 {
+			groups[p.Group] = true
+		}
 	}
-	if !er || group == 0 {
+	if len(groups) == 0 {
 		return nil, nil
 	}
-	users, err := importer.Users(ctx, w.client, group, ours, a.global.Workers)
+	users, err := importer.Users(ctx, w.client, groups, ours, a.global.Workers)
 	if err != nil {
-		return nil, fmt.Errorf("look for properties that use a policy of group %d: %w", group, err)
+		return nil, fmt.Errorf("look for properties that use a policy of the same group: %w", err)
 	}
 	a.document["properties"] = users
 	var notes []report.Item

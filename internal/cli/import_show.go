@@ -70,7 +70,14 @@ func planSums(plan importer.Plan) string {
 }
 
 func changesText(policies, versions int) string {
-	return plural(policies, "policy", "policies") + " and " + plural(versions, "version", "versions")
+	switch text := plural(versions, "version", "versions"); {
+	case policies == 0:
+		return text
+	case versions == 0:
+		return plural(policies, "policy", "policies")
+	default:
+		return plural(policies, "policy", "policies") + " and " + text
+	}
 }
 
 func activationsOf(plan importer.Plan) int {

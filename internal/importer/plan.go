@@ -151,7 +151,7 @@ func (m *maker) planned(w Policy) Planned {
 // onto decides what is done with a policy that is present.
 func (m *maker) onto(p *Planned, held Held) {
 	w := p.Policy
-	p.ID, p.Newest, p.Over = held.ID, held.Newest, map[cloudlet.Network][]int64{}
+	p.ID, p.Group, p.Newest, p.Over = held.ID, max(held.Group, 0), held.Newest, map[cloudlet.Network][]int64{}
 	for on, in := range held.Live {
 		p.Over[on] = []int64{in.Effective, in.Pending}
 	}
@@ -227,14 +227,22 @@ func (m *maker) onAll(p *Planned, held Held) {
 
 // existing decides what is done with a policy that is present and lacks versions.
 func (m *maker) existing(p *Planned, lacks []Version) {
+	differs := fmt.Sprintf("it is present as %d and lacks %d versions", p.ID, len(lacks))
+	switch {
+	case p.IsOrigin():
+		differs = fmt.Sprintf("it is present and lacks %d versions", len(lacks))
+	case m.o.Newest:
+		differs = fmt.Sprintf("it is present as %d, and its newest version %d differs", p.ID, p.Newest)
+	case len(lacks) == 1:
+		differs = fmt.Sprintf("it is present as %d and lacks 1 version", p.ID)
+	}
 	switch m.o.OnExisting {
 	case OnExistingSkip:
-		p.Action, p.Why = Skip, fmt.Sprintf("it is present as %d and lacks %d versions", p.ID, len(lacks))
+		p.Action, p.Why = Skip, differs
 	case OnExistingAppend, OnExistingVersion:
 		p.Action, p.Add = Append, lacks
 	default:
-		p.Action = Conflict
-		p.Why = fmt.Sprintf("it is present as %d and differs: it lacks %d versions; --on-existing says what to do with it", p.ID, len(lacks))
+		p.Action, p.Why = Conflict, differs+"; --on-existing says what to do with it"
 	}
 }
 

@@ -36,7 +36,7 @@ func (m *maker) check(p *Planned) {
 	m.seen[p.Key()] = p.Source
 	if p.Action != Create && p.Action != Append || p.IsOrigin() {
 		if p.Action == Same && !p.IsOrigin() && len(p.Live) > 0 {
-			m.mayIn(p, m.groupOf(p), "Activate", problem)
+			m.mayIn(p, p.Group, "Activate", problem)
 		}
 		return
 	}
@@ -63,23 +63,14 @@ func (m *maker) check(p *Planned) {
 			break
 		}
 	}
-	group := m.groupOf(p)
-	if group == 0 && p.API == cloudlet.V3 {
+	if p.Group == 0 && p.API == cloudlet.V3 {
 		problem(false, "a shared policy needs a group: give --group or --group-map")
 		return
 	}
-	m.mayIn(p, group, "Edit", problem)
+	m.mayIn(p, p.Group, "Edit", problem)
 	if len(p.Live) > 0 {
-		m.mayIn(p, group, "Activate", problem)
+		m.mayIn(p, p.Group, "Activate", problem)
 	}
-}
-
-// groupOf is the group that the policy is in, or will be.
-func (m *maker) groupOf(p *Planned) int64 {
-	if held, ok := m.present.Policies[p.Key()]; ok && p.ID != 0 {
-		return max(held.Group, 0)
-	}
-	return p.Group
 }
 
 // mayIn checks that the group is there and gives a capability for the policy's type. Nothing is said of a type that no
