@@ -31,7 +31,7 @@ type Policy struct {
 	Name        string       `json:"name"`
 	Description string       `json:"description"`
 	Group       int64        `json:"group,omitempty"` // of a policy that is present, the one that it is in
-	Source      string       `json:"source"` // what people call it where it comes from: v2:1001 name, or a chunk's file
+	Source      string       `json:"source"`          // what people call it where it comes from: v2:1001 name, or a chunk's file
 	Versions    []Version    `json:"versions"`
 	// Live says what is to be activated, by network.
 	Live map[cloudlet.Network]Live `json:"live,omitempty"`
