@@ -193,7 +193,10 @@ func blockedIn(plan importer.Plan) error {
 type blocked struct{ names []string }
 
 func (e *blocked) Error() string {
-	return fmt.Sprintf("%s cannot be brought in, the first: %s", plural(len(e.names), "policy or origin", "policies or origins"), e.names[0])
+	if len(e.names) == 1 {
+		return "one policy or origin cannot be brought in: " + e.names[0]
+	}
+	return fmt.Sprintf("%s cannot be brought in, the first: %s", report.Number(len(e.names))+" policies or origins", e.names[0])
 }
 
 func (e *blocked) Hint() string {

@@ -274,7 +274,11 @@ func unreadable(flag, dir string, err error) error {
 	case errors.Is(err, snapshot.ErrNoManifest):
 		return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a finished snapshot; an export that was interrupted is finished by the same command"}
 	}
-	return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a snapshot"}
+	hint := "name the folder of a snapshot"
+	if errors.Is(err, snapshot.ErrNewer) {
+		hint = "read it with the version of cloudletmig that wrote it, or a newer one"
+	}
+	return &usageError{text: flag + ": " + err.Error(), hint: hint}
 }
 
 // hintedError is an error with what to do next.

@@ -235,7 +235,7 @@ func (r *snapshotReader) addVersions(w *Policy, dir string, rows []cloudlet.Acti
 	}
 	for on, l := range w.Live {
 		if !known[l.Version] && w.Refused == "" {
-			w.Refused = fmt.Sprintf("version %d was active on %s, and the snapshot does not have it", l.Version, on)
+			w.Refused = fmt.Sprintf("version %d was active on %s, and it is not in the snapshot or deleted there", l.Version, on)
 		}
 	}
 	return nil
