@@ -173,7 +173,7 @@ func (a *app) soundSnapshot(ctx context.Context, dir string) (*snapshot.Snapshot
 	}
 	problems = slices.DeleteFunc(problems, func(p snapshot.Problem) bool { return p.Kind == "incomplete" }) // that is no damage
 	if len(problems) > 0 {
-		err := fmt.Errorf("%w: %s has %d problems, the first: %s", snapshot.ErrDamaged, dir, len(problems), problems[0])
+		err := fmt.Errorf("%w: %s has %s, the first: %s", snapshot.ErrDamaged, dir, plural(len(problems), "problem", "problems"), problems[0])
 		return nil, errors.Join(withHint(err, "nothing was sent; cloudletmig verify "+dir+" names all that is wrong with it"), s.Close())
 	}
 	return s, nil

@@ -276,7 +276,7 @@ func unreadable(flag, dir string, err error) error {
 	}
 	hint := "name the folder of a snapshot"
 	if errors.Is(err, snapshot.ErrNewer) {
-		hint = "read it with the version of cloudletmig that wrote it, or a newer one"
+		hint = "use a newer version of cloudletmig"
 	}
 	return &usageError{text: flag + ": " + err.Error(), hint: hint}
 }
