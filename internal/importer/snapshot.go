@@ -123,7 +123,7 @@ func (r *snapshotReader) policy(p cloudlet.Policy, dir string) (Policy, error) {
 	if r.o.Shared {
 		w.API = cloudlet.V3
 	}
-	rows, err := r.rows(dir)
+	rows, err := r.rows(dir, w.Source)
 	if err != nil {
 		return w, err
 	}
@@ -132,17 +132,17 @@ func (r *snapshotReader) policy(p cloudlet.Policy, dir string) (Policy, error) {
 		return w, err
 	}
 	err = r.addVersions(&w, dir, rows)
-	if len(w.Versions) == 0 && err == nil {
+	if len(w.Versions) == 0 && w.Refused == "" && err == nil {
 		r.note(p.String(), "no version of it is wanted or in the snapshot; the policy alone is made")
 	}
 	return w, err
 }
 
 // rows is the activation history of a policy or an origin; nothing where the snapshot has none.
-func (r *snapshotReader) rows(dir string) ([]cloudlet.Activation, error) {
+func (r *snapshotReader) rows(dir, source string) ([]cloudlet.Activation, error) {
 	name := dir + "/" + snapshot.ActivationsFile
 	if _, ok := r.s.Manifest.Files[name]; !ok {
-		r.note(dir, "the snapshot has no activation history of it: what was active is not known")
+		r.note(source, "the snapshot has no activation history of it: what was active is not known")
 		return nil, nil
 	}
 	text, err := r.s.Read(name)
@@ -375,7 +375,7 @@ func (r *snapshotReader) addOrigins(wanted []Policy) ([]Policy, error) {
 		}
 		o := Policy{Name: id, Description: textOf(doc, "description"), Source: "origin " + cloudlet.Printable(id)}
 		dir := path.Dir(name)
-		rows, err := r.rows(dir)
+		rows, err := r.rows(dir, o.Source)
 		if err == nil {
 			o.Live = r.live(rows)
 			err = r.addVersions(&o, dir, rows)
