@@ -242,7 +242,7 @@ func TestFromChunks(t *testing.T) {
 		a.Live[cloudlet.Staging].Version != 1 || !slices.Equal(a.Live[cloudlet.Staging].Properties, []string{"www"}) {
 		t.Errorf("%+v", a)
 	}
-	if wanted[1].Type != "VP" || wanted[1].Refused != "" || wanted[2].Refused != "there are no matchRules" || wanted[3].Refused != "bad rule" {
+	if wanted[1].Type != "VP" || wanted[1].Description != "rules [cloudletmig set]" || wanted[1].Refused != "" || wanted[2].Refused != "there are no matchRules" || wanted[3].Refused != "bad rule" {
 		t.Errorf("%+v", wanted[1:])
 	}
 	if _, err := FromChunks(from, []Chunk{{"x", "x.json", "set"}}, o); err == nil || !strings.Contains(err.Error(), "x.json is gone") {
