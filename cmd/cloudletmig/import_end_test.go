@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +63,7 @@ func TestImportEndToEnd(t *testing.T) {
 	l.forget(nil)
 	step("import again", "import", "redirects", "--activate", "staging,production", "--yes")
 	for _, r := range l.requests() {
-		if r.Method != "GET" {
+		if r.Method != http.MethodGet {
 			t.Errorf("the second import sent %s %s", r.Method, r.Path)
 		}
 	}

@@ -73,38 +73,38 @@ func TestMake(t *testing.T) {
 	}{
 		"absent":                       {cloudlet.V3, []string{"a", "b"}, nil, all, "create +1 +2"},
 		"absent in v2":                 {cloudlet.V2, []string{"a", "b"}, nil, all, "create first +1 +2"},
-		"equal":                        {cloudlet.V3, []string{"a", "b"}, ptr(held(ours, "1=a", "2=b")), all, "same 1=1 2=2"},
-		"with others between":          {cloudlet.V3, []string{"a", "b"}, ptr(held(ours, "1=x", "3=a", "4=y", "6=b", "9=z")), all, "same 1=3 2=6"},
-		"in another order":             {cloudlet.V3, []string{"a", "b"}, ptr(held(ours, "1=b", "2=a")), all, "append +2 1=2"},
-		"the last is missing":          {cloudlet.V3, []string{"a", "b"}, ptr(held(ours, "1=a")), all, "append +2 1=1"},
-		"the first is missing":         {cloudlet.V3, []string{"a", "b"}, ptr(held(ours, "1=b")), all, "append +1 +2"},
-		"twice the same":               {cloudlet.V3, []string{"a", "a"}, ptr(held(ours, "1=a")), all, "append +2 1=1"},
-		"nothing wanted":               {cloudlet.V3, nil, ptr(held(ours, "1=x")), all, "same"},
-		"all are missing":              {cloudlet.V3, []string{"a"}, ptr(held(ours)), all, "append +1"},
-		"v2, blank":                    {cloudlet.V2, []string{"a", "b"}, ptr(held(ours, "1=")), all, "append first +1 +2"},
-		"v2, blank and live":           {cloudlet.V2, []string{"a", "b"}, ptr(held(live, "1=")), all, "append +1 +2"},
-		"v2, blank and others":         {cloudlet.V2, []string{"a"}, ptr(held(ours, "1=", "2=x")), all, "append +1"},
-		"v2, blank behind deleted":     {cloudlet.V2, []string{"a"}, ptr(held(ours, "2=")), all, "append +1"},
-		"v3, blank":                    {cloudlet.V3, []string{"a"}, ptr(held(ours, "1=")), all, "append +1"},
-		"skip":                         {cloudlet.V3, []string{"a", "b"}, ptr(held(ours, "1=a")), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingSkip }), "skip 1=1: lacks 1 version"},
-		"fail":                         {cloudlet.V3, []string{"a", "b"}, ptr(held(ours)), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingFail }), "conflict: lacks 2 versions; --on-existing"},
-		"fail, nothing missing":        {cloudlet.V3, []string{"a"}, ptr(held(ours, "1=a")), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingFail }), "same 1=1"},
-		"restored onto a stranger's":   {cloudlet.V3, []string{"a"}, ptr(held(theirs, "1=a")), all, "same 1=1"},
-		"chunk, newest is it":          {cloudlet.V3, []string{"a"}, ptr(held(ours, "1=x", "2=a")), version, "same 1=2"},
-		"chunk, an older one is it":    {cloudlet.V3, []string{"a"}, ptr(held(ours, "1=a", "2=x")), version, "append +1"},
-		"chunk, no version yet":        {cloudlet.V3, []string{"a"}, ptr(held(ours)), version, "append +1"},
-		"chunk, v2, blank":             {cloudlet.V2, []string{"a"}, ptr(held(ours, "1=")), version, "append first +1"},
-		"chunk without rules, blank":   {cloudlet.V2, []string{""}, ptr(held(ours, "1=")), version, "append first +1"},
-		"chunk, skip":                  {cloudlet.V3, []string{"a"}, ptr(held(ours, "4=x")), with(version, func(o *PlanOptions) { o.OnExisting = OnExistingSkip }), "skip: newest version 4 differs"},
-		"chunk, a stranger's":          {cloudlet.V3, []string{"a"}, ptr(held(theirs, "1=a")), version, "conflict: policy 7 has that name and is not of this set; --adopt"},
-		"chunk, a stranger's, adopted": {cloudlet.V3, []string{"a"}, ptr(held(theirs, "1=x")), adopt, "append +1"},
+		"equal":                        {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=a", "2=b")), all, "same 1=1 2=2"},
+		"with others between":          {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=x", "3=a", "4=y", "6=b", "9=z")), all, "same 1=3 2=6"},
+		"in another order":             {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=b", "2=a")), all, "append +2 1=2"},
+		"the last is missing":          {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=a")), all, "append +2 1=1"},
+		"the first is missing":         {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=b")), all, "append +1 +2"},
+		"twice the same":               {cloudlet.V3, []string{"a", "a"}, new(held(ours, "1=a")), all, "append +2 1=1"},
+		"nothing wanted":               {cloudlet.V3, nil, new(held(ours, "1=x")), all, "same"},
+		"all are missing":              {cloudlet.V3, []string{"a"}, new(held(ours)), all, "append +1"},
+		"v2, blank":                    {cloudlet.V2, []string{"a", "b"}, new(held(ours, "1=")), all, "append first +1 +2"},
+		"v2, blank and live":           {cloudlet.V2, []string{"a", "b"}, new(held(live, "1=")), all, "append +1 +2"},
+		"v2, blank and others":         {cloudlet.V2, []string{"a"}, new(held(ours, "1=", "2=x")), all, "append +1"},
+		"v2, blank behind deleted":     {cloudlet.V2, []string{"a"}, new(held(ours, "2=")), all, "append +1"},
+		"v3, blank":                    {cloudlet.V3, []string{"a"}, new(held(ours, "1=")), all, "append +1"},
+		"skip":                         {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=a")), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingSkip }), "skip 1=1: lacks 1 version"},
+		"fail":                         {cloudlet.V3, []string{"a", "b"}, new(held(ours)), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingFail }), "conflict: lacks 2 versions; --on-existing"},
+		"fail, nothing missing":        {cloudlet.V3, []string{"a"}, new(held(ours, "1=a")), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingFail }), "same 1=1"},
+		"restored onto a stranger's":   {cloudlet.V3, []string{"a"}, new(held(theirs, "1=a")), all, "same 1=1"},
+		"chunk, newest is it":          {cloudlet.V3, []string{"a"}, new(held(ours, "1=x", "2=a")), version, "same 1=2"},
+		"chunk, an older one is it":    {cloudlet.V3, []string{"a"}, new(held(ours, "1=a", "2=x")), version, "append +1"},
+		"chunk, no version yet":        {cloudlet.V3, []string{"a"}, new(held(ours)), version, "append +1"},
+		"chunk, v2, blank":             {cloudlet.V2, []string{"a"}, new(held(ours, "1=")), version, "append first +1"},
+		"chunk without rules, blank":   {cloudlet.V2, []string{""}, new(held(ours, "1=")), version, "append first +1"},
+		"chunk, skip":                  {cloudlet.V3, []string{"a"}, new(held(ours, "4=x")), with(version, func(o *PlanOptions) { o.OnExisting = OnExistingSkip }), "skip: newest version 4 differs"},
+		"chunk, a stranger's":          {cloudlet.V3, []string{"a"}, new(held(theirs, "1=a")), version, "conflict: policy 7 has that name and is not of this set; --adopt"},
+		"chunk, a stranger's, adopted": {cloudlet.V3, []string{"a"}, new(held(theirs, "1=x")), adopt, "append +1"},
 		"chunk, known by its id": {
-			cloudlet.V3, []string{"a"}, ptr(held(theirs, "1=x")), with(version, func(o *PlanOptions) { o.OurIDs = map[int64]bool{7: true} }), "append +1",
+			cloudlet.V3, []string{"a"}, new(held(theirs, "1=x")), with(version, func(o *PlanOptions) { o.OurIDs = map[int64]bool{7: true} }), "append +1",
 		},
 		"chunk, another's id": {
-			cloudlet.V3, []string{"a"}, ptr(held(theirs, "1=x")), with(version, func(o *PlanOptions) { o.OurIDs = map[int64]bool{8: true} }), "conflict",
+			cloudlet.V3, []string{"a"}, new(held(theirs, "1=x")), with(version, func(o *PlanOptions) { o.OurIDs = map[int64]bool{8: true} }), "conflict",
 		},
-		"chunk, another type, adopted": {cloudlet.V3, []string{"a"}, ptr(held(Held{ID: 7, Type: "FR"}, "1=a")), adopt, "conflict: its type is FR, not ER"},
+		"chunk, another type, adopted": {cloudlet.V3, []string{"a"}, new(held(Held{ID: 7, Type: "FR"}, "1=a")), adopt, "conflict: its type is FR, not ER"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := Policy{API: c.api, Type: "ER", Name: "n", Owner: "shop", Description: description, Group: 1, Versions: versions(c.wants...)}
@@ -120,8 +120,6 @@ func TestMake(t *testing.T) {
 		})
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // TestMakeOfOrigins: an origin that is not defined blocks what would be made with it, and nothing else.
 func TestMakeOfOrigins(t *testing.T) {
@@ -192,6 +190,7 @@ func twice(a, b map[string]Held) func(func(string, Held) bool) {
 // TestProblems: all that would be refused is found, each with its sentence.
 func TestProblems(t *testing.T) {
 	groups := func(t *testing.T, docs ...string) []cloudlet.Group {
+		t.Helper()
 		all := []cloudlet.Group{}
 		for _, doc := range docs {
 			g, err := cloudlet.ParseGroup([]byte(doc))
@@ -236,6 +235,9 @@ func TestProblems(t *testing.T) {
 		"it is there and the same": {func(p *Policy) { p.Group = 3 }, map[string]Held{"shared/n": held(Held{ID: 7, Type: "ER", Group: 2}, "1=a")}, "", false},
 		"the same, to be activated": {
 			func(p *Policy) { p.Live = staging }, map[string]Held{"shared/n": held(Held{ID: 7, Type: "ER", Group: 2}, "1=a")}, "no capability Activate for ER policies in group 2", true,
+		},
+		"it is there under an old name": {
+			func(p *Policy) { p.Name, p.Description = "a-b", strings.Repeat("d", 256) }, map[string]Held{"shared/a-b": held(Held{ID: 7, Type: "ER", Group: 1}, "1=x")}, "", false,
 		},
 		"v2 without a property": {
 			func(p *Policy) { p.API, p.Group, p.Live = cloudlet.V2, 0, staging }, nil, "none is named for staging: give --property", false,

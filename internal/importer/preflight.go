@@ -40,23 +40,7 @@ func (m *maker) check(p *Planned) {
 		}
 		return
 	}
-	if !policyName.MatchString(p.Name) || len(p.Name) > maxName {
-		problem(false, "the name has %d characters; it must have 1 to %d, of letters a to z, digits and underscores", len(p.Name), maxName)
-	}
-	if n := utf8.RuneCountInString(p.Description); n > maxDescription {
-		problem(false, "the description has %d characters, and at most %d are allowed", n, maxDescription)
-	}
-	for _, v := range p.Add {
-		switch {
-		case v.Rules > maxRules:
-			problem(false, "version %d (%s) has %d rules, and at most %d are allowed", v.Number, v.Ref, v.Rules, maxRules)
-		case v.Bytes > maxBytes:
-			problem(false, "version %d (%s) would be sent as %d bytes, and at most %d are allowed", v.Number, v.Ref, v.Bytes, maxBytes)
-		}
-		if n := utf8.RuneCountInString(v.Description); n > maxDescription {
-			problem(false, "the description of version %d has %d characters, and at most %d are allowed", v.Number, n, maxDescription)
-		}
-	}
+	checkTexts(p, problem)
 	for _, on := range p.Activations() {
 		if p.API == cloudlet.V2 && p.Action == Create && len(p.Live[on].Properties) == 0 {
 			problem(false, "a legacy policy is activated for a property, and none is named for %s: give --property", on)
@@ -70,6 +54,27 @@ func (m *maker) check(p *Planned) {
 	m.mayIn(p, p.Group, "Edit", problem)
 	if len(p.Live) > 0 {
 		m.mayIn(p, p.Group, "Activate", problem)
+	}
+}
+
+// checkTexts checks lengths and sizes of what is sent; name and description are sent for a policy that is made.
+func checkTexts(p *Planned, problem func(bool, string, ...any)) {
+	if p.Action == Create && (!policyName.MatchString(p.Name) || len(p.Name) > maxName) {
+		problem(false, "the name has %d characters; it must have 1 to %d, of letters a to z, digits and underscores", len(p.Name), maxName)
+	}
+	if n := utf8.RuneCountInString(p.Description); p.Action == Create && n > maxDescription {
+		problem(false, "the description has %d characters, and at most %d are allowed", n, maxDescription)
+	}
+	for _, v := range p.Add {
+		switch {
+		case v.Rules > maxRules:
+			problem(false, "version %d (%s) has %d rules, and at most %d are allowed", v.Number, v.Ref, v.Rules, maxRules)
+		case v.Bytes > maxBytes:
+			problem(false, "version %d (%s) would be sent as %d bytes, and at most %d are allowed", v.Number, v.Ref, v.Bytes, maxBytes)
+		}
+		if n := utf8.RuneCountInString(v.Description); n > maxDescription {
+			problem(false, "the description of version %d has %d characters, and at most %d are allowed", v.Number, n, maxDescription)
+		}
 	}
 }
 
