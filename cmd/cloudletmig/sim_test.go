@@ -207,7 +207,7 @@ func (c *change) ofAccount() func() error {
 		return func() error { return a.AddProperty(name, group, ids...) }
 	case "customer-origin":
 		id := c.text(0)
-		return func() error { a.AddCustomerOrigin(id, id+".example.com"); return nil }
+		return func() error { a.AddDefinedOrigin(id, id+".example.com"); return nil }
 	case "origin":
 		id := c.text(0)
 		return func() error { a.AddOrigin(id, ""); return nil }

@@ -98,7 +98,11 @@ func planVersions(p importer.Planned) string {
 			numbers = append(numbers, v.Number)
 			rules += v.Rules
 		}
-		parts = append(parts, fmt.Sprintf("add %s (%s)", ranges(numbers), plural(rules, "rule", "rules")))
+		text := "add " + ranges(numbers)
+		if !p.IsOrigin() {
+			text += " (" + plural(rules, "rule", "rules") + ")"
+		}
+		parts = append(parts, text)
 	}
 	if n := len(p.Have); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d there", n))

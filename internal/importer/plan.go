@@ -101,6 +101,7 @@ func Make(wanted []Policy, present Present, o PlanOptions) Plan {
 	}
 	plan.leaveOrigins()
 	plan.Notes = append(plan.Notes, unlisted(plan, present)...)
+	plan.Notes = append(plan.Notes, unknownProperties(plan, present)...)
 	for _, name := range present.Owned {
 		plan.Notes = append(plan.Notes, Note{name, "belongs to this set, and no chunk is for it any more; it is left as it is"})
 	}
@@ -244,46 +245,6 @@ func (m *maker) existing(p *Planned, lacks []Version) {
 	default:
 		p.Action, p.Why = Conflict, differs+"; --on-existing says what to do with it"
 	}
-}
-
-// leaveOrigins leaves out origins that no policy needs which is brought in.
-func (p *Plan) leaveOrigins() {
-	needed := map[string]bool{}
-	for _, x := range p.Policies {
-		if x.IsOrigin() || x.Action != Create && x.Action != Append && x.Action != Same {
-			continue
-		}
-		for _, id := range x.Origins {
-			needed[id] = true
-		}
-	}
-	for i := range p.Policies {
-		if x := &p.Policies[i]; x.IsOrigin() && !needed[x.Name] && (x.Action == Create || x.Action == Append || x.Action == Same) {
-			x.Action, x.Why, x.Add = Skip, "no policy that is brought in needs it", nil
-		}
-	}
-}
-
-// unlisted notes the origins that rules of a plan's policies forward to and that no property of the account defines. Such
-// a policy can be brought in all the same.
-func unlisted(plan Plan, present Present) []Note {
-	if present.Origins == nil {
-		return nil
-	}
-	users := map[string][]string{}
-	for _, p := range plan.Policies {
-		for _, id := range p.Forwards {
-			if present.Origins[id] == "" && (p.Action == Create || p.Action == Append) {
-				users[id] = append(users[id], p.String())
-			}
-		}
-	}
-	var notes []Note
-	for _, id := range slices.Sorted(maps.Keys(users)) {
-		notes = append(notes, Note{"origin " + cloudlet.Printable(id), strings.Join(users[id], ", ") +
-			" would forward to it, and no property of the account defines it; that is done in Property Manager, before they are active"})
-	}
-	return notes
 }
 
 // over are the versions that an activation may replace.

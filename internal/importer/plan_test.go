@@ -240,7 +240,7 @@ func TestProblems(t *testing.T) {
 			func(p *Policy) { p.Name, p.Description = "a-b", strings.Repeat("d", 256) }, map[string]Held{"shared/a-b": held(Held{ID: 7, Type: "ER", Group: 1}, "1=x")}, "", false,
 		},
 		"v2 without a property": {
-			func(p *Policy) { p.API, p.Group, p.Live = cloudlet.V2, 0, staging }, nil, "none is named for staging: give --property", false,
+			func(p *Policy) { p.API, p.Group, p.Live = cloudlet.V2, 0, staging }, nil, "none is named for staging (import: --property)", false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,7 +43,7 @@ func (m *maker) check(p *Planned) {
 	checkTexts(p, problem)
 	for _, on := range p.Activations() {
 		if p.API == cloudlet.V2 && p.Action == Create && len(p.Live[on].Properties) == 0 {
-			problem(false, "a legacy policy is activated for a property, and none is named for %s: give --property", on)
+			problem(false, "a legacy policy is activated for a property, and none is named for %s (import: --property)", on)
 			break
 		}
 	}

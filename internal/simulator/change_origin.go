@@ -64,9 +64,9 @@ func (a *Account) ActivateOrigin(id string, number int64, network string) error 
 	return nil
 }
 
-// AddCustomerOrigin adds an origin that a property defines, which has no versions.
-func (a *Account) AddCustomerOrigin(id, hostname string) {
+// AddDefinedOrigin adds an origin as a property defines it: of type CUSTOMER, with a host name and without versions.
+func (a *Account) AddDefinedOrigin(id, hostname string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.addOrigin(id, "CUSTOMER", hostname, quote(""))
+	a.addOrigin(id, "CUSTOMER", hostname, []byte("null"))
 }
