@@ -267,17 +267,33 @@ type importEnd struct {
 	notes    []report.Item
 }
 
-// finishImport prints and writes what came of a plan.
-func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err error, end importEnd) ([]importer.Result, error) {
-	results := make([]importer.Result, 0, len(plan.Policies))
-	made, versions, done := 0, 0, 0
-	var rows [][]string
+// importResults reads what came of each policy of a plan, and makes a row of it for people.
+func importResults(ctx context.Context, w work, plan importer.Plan) (results []importer.Result, rows [][]string, err error) {
+	late := map[string]bool{} // origins that are not done; they come first
 	for _, p := range plan.Policies {
 		r, err := importer.ResultOf(ctx, w.run.journal, p)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		text := doneText(r)
+		if i := slices.IndexFunc(p.Origins, func(id string) bool { return late[id] }); i >= 0 && r.Why == "" && !r.Done {
+			text += ": it waits for origin " + cloudlet.Printable(p.Origins[i])
+		}
+		late[p.Name] = late[p.Name] || p.IsOrigin() && !r.Done
 		results = append(results, r)
+		rows = append(rows, []string{string(r.Action), p.String(), idText(r.ID), versionPairs(r.Versions), activeText(r), text})
+	}
+	return list(results), rows, nil
+}
+
+// finishImport prints and writes what came of a plan.
+func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err error, end importEnd) ([]importer.Result, error) {
+	results, rows, readErr := importResults(ctx, w, plan)
+	if readErr != nil {
+		return nil, readErr
+	}
+	made, versions, done := 0, 0, 0
+	for _, r := range results {
 		versions += r.Added
 		if r.Made {
 			made++
@@ -285,7 +301,6 @@ func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err 
 		if r.Done {
 			done++
 		}
-		rows = append(rows, []string{string(r.Action), p.String(), idText(r.ID), versionPairs(r.Versions), activeText(r), doneText(r)})
 	}
 	a.document["results"] = results
 	stats := w.client.Stats()
