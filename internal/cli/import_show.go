@@ -338,7 +338,7 @@ func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err 
 		{Name: "versions made", Value: report.Number(versions)},
 		{Name: "requests", Value: fmt.Sprintf("%s, %s retries", report.Number(stats.Requests), report.Number(stats.Retries))},
 		{Name: "time", Value: report.Duration(time.Since(w.run.begun))},
-	}, Failed: slices.Concat(w.tally.Failed, w.tally.Conflicts, w.tally.Pending), Notes: end.notes}
+	}, Failed: w.tally.Failed, Conflicts: w.tally.Conflicts, Pending: w.tally.Pending, Notes: end.notes}
 	for _, r := range results {
 		if r.Action == importer.Blocked {
 			summary.Failed = append(summary.Failed, report.Item{Name: r.Key, Text: r.Why})

@@ -81,7 +81,7 @@ func (a *app) undo(ctx context.Context, id string, dryRun bool, wait time.Durati
 			if err != nil {
 				headline = "Undone, INCOMPLETE: run " + plan.Run
 			}
-			summary := report.Summary{Headline: headline, Failed: append(append(w.tally.Failed, w.tally.Conflicts...), w.tally.Pending...)}
+			summary := report.Summary{Headline: headline, Failed: w.tally.Failed, Conflicts: w.tally.Conflicts, Pending: w.tally.Pending}
 			return summary.Text(a.out)
 		},
 	})

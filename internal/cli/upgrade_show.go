@@ -94,7 +94,7 @@ func (a *app) showUpgrade(w work, doc upgrade.Report, folder string, err error) 
 		headline = "Upgraded, INCOMPLETE"
 	}
 	stats := w.client.Stats()
-	summary := report.Summary{Headline: headline, Failed: slices.Concat(w.tally.Failed, w.tally.Conflicts, w.tally.Pending)}
+	summary := report.Summary{Headline: headline, Failed: w.tally.Failed, Conflicts: w.tally.Conflicts, Pending: w.tally.Pending}
 	for _, c := range doc.Counts {
 		summary.Facts = append(summary.Facts, report.Fact{Name: string(c.Name), Value: report.Number(c.N)})
 	}

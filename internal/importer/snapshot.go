@@ -72,7 +72,7 @@ func FromSnapshot(ctx context.Context, s *snapshot.Snapshot, o SnapshotOptions) 
 	}
 	wanted, err = r.addOrigins(wanted)
 	if r.associated > 0 {
-		r.note("associations", fmt.Sprintf("%d of %d policies with properties (%s) are not restored: an activation makes those of legacy policies, "+
+		r.note("associations", fmt.Sprintf("%d, of %d policies with properties (%s), are not restored: an activation makes those of legacy policies, "+
 			"and a shared policy is used by whichever property names it", r.associated, r.users, strings.Join(r.properties, ", ")))
 	}
 	return wanted, r.notes, err
@@ -103,9 +103,11 @@ func (r *snapshotReader) policies(ctx context.Context, found []cloudlet.Policy, 
 	if err := reads.Wait(); err != nil {
 		return nil, err
 	}
-	for i := range parts {
-		r.notes = append(r.notes, parts[i].notes...)
+	for _, part := range parts {
+		r.notes = append(r.notes, part.notes...)
+		r.associated, r.users, r.properties = r.associated+part.associated, r.users+part.users, appendNew(r.properties, part.properties...)
 	}
+	slices.Sort(r.properties)
 	return slices.DeleteFunc(wanted, func(w Policy) bool { return w.Source == "" }), nil
 }
 

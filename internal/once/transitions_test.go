@@ -50,11 +50,11 @@ func TestTransitions(t *testing.T) {
 		"rejected":                   {play: play{sends: []answer{{err: apiError(403, cloudlet.Rejected)}}}, want: sent + "intent", err: &cloudlet.APIError{}},
 		"rejected, run at its end":   {play: play{sends: []answer{{err: job.Stop(apiError(401, cloudlet.Rejected))}}}, want: sent + "intent", err: &cloudlet.APIError{}},
 
-		"its turn comes later":           {play: play{turns: []time.Duration{time.Hour, time.Minute}}, want: "baseline intent turn +1h0m0s find turn +1m0s find sent POST " + made},
+		"its turn comes later":           {play: play{turns: []time.Duration{time.Hour, time.Minute}}, want: "baseline turn intent +1h0m0s find turn +1m0s find sent POST " + made},
 		"its turn comes after a refusal": {play: play{turns: []time.Duration{0, 20 * time.Second}, sends: []answer{{err: apiError(429, cloudlet.Rejected), retry: 25 * time.Second}}}, want: sent + "intent +25s find turn +20s find sent POST " + made},
 		"its turn comes after settling":  {play: play{turns: []time.Duration{0, 20 * time.Second}, sends: []answer{unknown}}, want: settle + settled + "intent turn +20s find sent POST " + made},
-		"a stranger before its turn":     {play: play{turns: []time.Duration{time.Hour}, looks: []look{taken}}, want: "baseline intent turn +1h0m0s find", err: once.ErrConflict},
-		"ours before its turn":           {play: play{turns: []time.Duration{time.Hour}, looks: []look{ours}}, want: "baseline intent turn +1h0m0s find " + made},
+		"a stranger before its turn":     {play: play{turns: []time.Duration{time.Hour}, looks: []look{taken}}, want: "baseline turn intent +1h0m0s find", err: once.ErrConflict},
+		"ours before its turn":           {play: play{turns: []time.Duration{time.Hour}, looks: []look{ours}}, want: "baseline turn intent +1h0m0s find " + made},
 
 		"unknown, found at once":   {play: play{sends: []answer{unknown}, looks: []look{ours}}, want: settle + "find " + made},
 		"unknown, found late":      {play: play{sends: []answer{unknown}, looks: []look{{}, {}, ours}}, want: settle + "find +10s find +20s find " + made},
