@@ -110,6 +110,12 @@ type unfinishedItems struct {
 	refused                    bool // nothing could be done at all, for want of a permission
 }
 
+// unfinishedIn reports whether a run came to its end and left items.
+func unfinishedIn(err error) bool {
+	_, ok := errors.AsType[*unfinishedItems](err)
+	return ok
+}
+
 func (e *unfinishedItems) Error() string {
 	var parts []string
 	for _, p := range []struct {
@@ -142,7 +148,7 @@ func (e *unfinishedItems) Is(target error) bool {
 func (e *unfinishedItems) Hint() string {
 	switch {
 	case e.conflicts > 0:
-		return "nothing of others was overwritten; settle the conflicts, then the same command does only what is left"
+		return "nothing of others was overwritten; settle the conflicts, then the same command does only what is left, or makes a new plan with --fresh"
 	case e.failed > 0:
 		return "the same command again does only what is left"
 	}

@@ -20,7 +20,6 @@ import (
 	"cloudletmig/internal/durable"
 	"cloudletmig/internal/export"
 	"cloudletmig/internal/job"
-	"cloudletmig/internal/once"
 	"cloudletmig/internal/snapshot"
 )
 
@@ -31,7 +30,9 @@ type run struct {
 	journal *checkpoint.Run
 	resumed bool
 	// again says that the journal knew an unfinished run of this target, resumed or given up for --fresh.
-	again  bool
+	again bool
+	// idle says that nothing was begun in the account: there is nothing to go on with.
+	idle   bool
 	target string
 	begun  time.Time // by this process
 	since  time.Time // by the first process that worked on the run
@@ -216,19 +217,19 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	ctx = context.WithoutCancel(ctx)
 	state := checkpoint.Failed
 	hint := ""
+	_, planLeaves := errors.AsType[leavingError](err)
 	switch {
-	case err == nil:
+	case err == nil, planLeaves && !unfinishedIn(err): // what the plan left out is for a plan of its own
 		state = checkpoint.Complete
-	case exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
+	case r.idle || exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
 		state = checkpoint.Abandoned
 	case errors.Is(err, context.Canceled):
 		state, hint = checkpoint.Interrupted, r.howToResume()
 		err = interrupted{err}
-	case errors.Is(err, job.ErrIncomplete), errors.Is(err, job.ErrPending), errors.Is(err, once.ErrConflict):
+	case unfinishedIn(err):
+		state = checkpoint.Incomplete
+	case errors.Is(err, job.ErrIncomplete):
 		state, hint = checkpoint.Incomplete, "the same command again does only what is left"
-		if hinted, ok := errors.AsType[hinter](err); ok && hinted.Hint() != "" {
-			hint = "" // it has a better one
-		}
 	case errors.Is(err, syscall.ENOSPC):
 		hint = "free some space, then " + r.howToResume()
 	}
@@ -279,12 +280,6 @@ func unreadable(flag, dir string, err error) error {
 		return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a finished snapshot; an export that was interrupted is finished by the same command"}
 	}
 	return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a snapshot"}
-}
-
-// hinter is an error that knows what to do next.
-type hinter interface {
-	error
-	Hint() string
 }
 
 // hintedError is an error with what to do next.

@@ -2,9 +2,7 @@ package cloudlet
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -36,35 +34,48 @@ type Rate struct {
 	Next time.Time
 }
 
-// ErrType says that an API cannot make policies of a type.
-var ErrType = errors.New("the API has no policies of this type")
+// Kinds are the cloudlet codes that an account can make policies of, each with its cloudletId, which v2 wants to be told.
+type Kinds map[string]int64
 
-// legacyIDs are the cloudletId of each type that v2 makes policies of (Cloudlets API v2, List cloudlets).
-func legacyIDs() map[string]int {
-	return map[string]int{"ER": 0, "VP": 1, "FR": 3, "IG": 4, "AP": 5, "AS": 6, "CD": 7, "ALB": 9}
+// DocumentedKinds are those that the documents name (Cloudlets API v2, Create a policy; v3, Create a policy). An account
+// may have others.
+func (a API) DocumentedKinds() Kinds {
+	kinds := Kinds{"ER": 0, "FR": 3, "IG": 4, "AP": 5, "AS": 6, "CD": 7}
+	if a == V3 {
+		kinds["VWR"] = 0
+	} else {
+		kinds["VP"], kinds["ALB"] = 1, 9
+	}
+	return kinds
 }
 
-// Makes reports whether the API makes policies of a type (Cloudlets API v3, Create a policy; v2, Cloudlet codes).
-func (a API) Makes(kind string) bool {
-	if a == V3 {
-		return slices.Contains([]string{"AP", "AS", "CD", "ER", "FR", "IG", "VWR"}, kind)
+// ParseKinds reads the answer to Cloudlets.
+func ParseKinds(list []byte) (Kinds, error) {
+	var docs []struct {
+		ID   int64  `json:"cloudletId"`   // v2
+		Code string `json:"cloudletCode"` // v2
+		Type string `json:"cloudletType"` // v3
 	}
-	_, ok := legacyIDs()[kind]
-	return ok
+	if err := json.Unmarshal(list, &docs); err != nil {
+		return nil, fmt.Errorf("read list of cloudlets: %w", err)
+	}
+	kinds := Kinds{}
+	for _, d := range docs {
+		kinds[d.Code+d.Type] = d.ID
+	}
+	return kinds, nil
 }
 
 // NewPolicy is a policy to be made.
 type NewPolicy struct {
-	Name, Description, Type string
-	Group                   int64 // 0: none, which v2 alone allows
+	Name, Description string
+	Type              string // cloudlet code
+	Kind              int64  // its cloudletId, for v2
+	Group             int64  // 0: none, which v2 alone allows
 }
 
-// CreatePolicy makes a policy, in v2 with an empty version 1, in v3 without versions. It is an ErrType where the API
-// makes no policies of that type.
-func (a API) CreatePolicy(p NewPolicy) (Change, error) {
-	if !a.Makes(p.Type) {
-		return Change{}, fmt.Errorf("%w: %s in %s", ErrType, p.Type, a)
-	}
+// CreatePolicy makes a policy, in v2 with an empty version 1, in v3 without versions.
+func (a API) CreatePolicy(p NewPolicy) Change {
 	c := Change{Method: post, Path: a.base() + "/policies"}
 	if a == V3 {
 		c.Body = encode(struct {
@@ -74,15 +85,15 @@ func (a API) CreatePolicy(p NewPolicy) (Change, error) {
 			Name        string `json:"name"`
 			PolicyType  string `json:"policyType"`
 		}{p.Type, p.Description, p.Group, p.Name, "SHARED"})
-		return c, nil
+		return c
 	}
 	c.Body = encode(struct {
-		ID          int    `json:"cloudletId"`
+		Kind        int64  `json:"cloudletId"`
 		Description string `json:"description"`
 		Group       int64  `json:"groupId,omitempty"`
 		Name        string `json:"name"`
-	}{legacyIDs()[p.Type], p.Description, p.Group, p.Name})
-	return c, nil
+	}{p.Kind, p.Description, p.Group, p.Name})
+	return c
 }
 
 // DescribePolicy changes a policy's description and keeps its group, which v3 wants to be told (Cloudlets API v3, Update a

@@ -13,7 +13,8 @@ type Group struct {
 	Name         string
 	// Capabilities says what may be done with which cloudlets: ER,FR: View Edit Activate; IG: View.
 	Capabilities string
-	Depth        int // below the top of the tree; set by GroupTree
+	can          map[string][]string // by cloudlet code
+	Depth        int                 // below the top of the tree; set by GroupTree
 	Raw          json.RawMessage
 }
 
@@ -32,8 +33,10 @@ func ParseGroup(raw json.RawMessage) (Group, error) {
 		return Group{}, fmt.Errorf("read group: %w", err)
 	}
 	var sets []string
+	can := map[string][]string{}
 	cloudlets := map[string][]string{} // that may be used alike, by what may be done with them
 	for _, c := range doc.Capabilities {
+		can[c.Code] = append(can[c.Code], c.Capabilities...)
 		set := strings.Join(c.Capabilities, " ")
 		if cloudlets[set] == nil {
 			sets = append(sets, set)
@@ -43,7 +46,15 @@ func ParseGroup(raw json.RawMessage) (Group, error) {
 	for i, set := range sets {
 		sets[i] = strings.Join(cloudlets[set], ",") + ": " + set
 	}
-	return Group{ID: doc.GroupID, ParentID: doc.ParentID, Name: doc.GroupName, Capabilities: strings.Join(sets, "; "), Raw: raw}, nil
+	return Group{ID: doc.GroupID, ParentID: doc.ParentID, Name: doc.GroupName, Capabilities: strings.Join(sets, "; "), can: can, Raw: raw}, nil
+}
+
+// Knows reports whether the group says anything of policies of a type.
+func (g Group) Knows(kind string) bool { return len(g.can[kind]) > 0 }
+
+// May reports whether a capability, such as Edit or Activate, is given for policies of a type in the group.
+func (g Group) May(capability, kind string) bool {
+	return slices.ContainsFunc(g.can[kind], func(c string) bool { return strings.EqualFold(c, capability) })
 }
 
 // GroupTree puts every group behind its parent, and sets its depth. A group whose parent is not in the list, or that is

@@ -119,6 +119,9 @@ func Origins() Resource {
 	return Resource{Path: V2.base() + "/origins?type=APPLICATION_LOAD_BALANCER"}
 }
 
+// AllOrigins lists the origins of every type: those that properties define, and the load-balancing ones.
+func AllOrigins() Resource { return Resource{Path: V2.base() + "/origins"} }
+
 func origin(id string) string { return V2.base() + "/origins/" + url.PathEscape(id) }
 
 // Origin is one load-balancing origin.

@@ -1,0 +1,341 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/durable"
+	"cloudletmig/internal/importer"
+	"cloudletmig/internal/job"
+	"cloudletmig/internal/once"
+	"cloudletmig/internal/report"
+)
+
+// showImportPlan prints what import and restore will do.
+func (a *app) showImportPlan(plan importer.Plan) error {
+	var rows [][]string
+	for _, p := range plan.Policies {
+		id := ""
+		if p.ID != 0 {
+			id = strconv.FormatInt(p.ID, 10)
+		}
+		group := ""
+		if p.Group != 0 {
+			group = strconv.FormatInt(p.Group, 10)
+		}
+		rows = append(rows, []string{string(p.Action), p.String(), p.Type, group, id, planVersions(p), planNetworks(p), planWhy(p)})
+	}
+	if err := report.Table(a.out, []string{"ACTION", "POLICY", "TYPE", "GROUP", "ID", "VERSIONS", "ACTIVATE", ""}, rows); err != nil {
+		return err
+	}
+	policies, versions := plan.Changes()
+	summary := report.Summary{Headline: fmt.Sprintf("Plan: %s policies and %s versions to make; %d the same already, %d skipped, %d blocked, %d conflicts",
+		report.Number(policies), report.Number(versions), plan.Count(importer.Same), plan.Count(importer.Skip),
+		plan.Count(importer.Blocked), plan.Count(importer.Conflict))}
+	for _, n := range plan.Notes {
+		summary.Notes = append(summary.Notes, report.Item{Name: n.Item, Text: n.Text})
+	}
+	for _, p := range plan.Problems {
+		summary.Failed = append(summary.Failed, report.Item{Name: p.Item, Text: p.Text})
+	}
+	return summary.Text(a.out)
+}
+
+// planVersions says which versions are added and how many are there.
+func planVersions(p importer.Planned) string {
+	var parts []string
+	if n := len(p.Add); n > 0 {
+		var numbers []int64
+		rules := 0
+		for _, v := range p.Add {
+			numbers = append(numbers, v.Number)
+			rules += v.Rules
+		}
+		parts = append(parts, fmt.Sprintf("add %s (%s rules)", ranges(numbers), report.Number(rules)))
+	}
+	if n := len(p.Have); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d there", n))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func planNetworks(p importer.Planned) string {
+	var parts []string
+	for _, on := range p.Activations() {
+		parts = append(parts, fmt.Sprintf("%s %d", on, p.Live[on].Version))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// planWhy gives the reason for an action, or how what is added differs from what is there.
+func planWhy(p importer.Planned) string {
+	if p.Why != "" {
+		return cloudlet.Printable(p.Why)
+	}
+	var parts []string
+	for _, c := range p.Compared {
+		parts = append(parts, fmt.Sprintf("against %s version %d: %d rules added, %d removed, %d changed, %d moved", c.With, c.Version, c.Added, c.Removed, c.Changed, c.Moved))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// ranges writes ascending numbers as 1-3,5.
+func ranges(numbers []int64) string {
+	var parts []string
+	for i := 0; i < len(numbers); {
+		j := i
+		for j+1 < len(numbers) && numbers[j+1] == numbers[j]+1 {
+			j++
+		}
+		part := strconv.FormatInt(numbers[i], 10)
+		if j > i {
+			part += "-" + strconv.FormatInt(numbers[j], 10)
+		}
+		parts = append(parts, part)
+		i = j + 1
+	}
+	return strings.Join(parts, ",")
+}
+
+// importQuestion is what a human is asked; empty where nothing would be sent.
+func importQuestion(plan importer.Plan) string {
+	policies, versions := plan.Changes()
+	activations := 0
+	for _, p := range plan.Policies {
+		activations += len(p.Activations())
+	}
+	if policies+versions+activations == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("Make %s policies and %s versions", report.Number(policies), report.Number(versions))
+	if activations > 0 {
+		text += fmt.Sprintf(", and see to %s activations (v3 takes 10 a minute)", report.Number(activations))
+	}
+	return text + "?"
+}
+
+// refusePlan is the error of a plan that must not be carried out: what must be mended first, or what a human must decide.
+func refusePlan(plan importer.Plan) error {
+	if len(plan.Problems) > 0 {
+		return &planProblems{plan.Problems}
+	}
+	var conflicts []string
+	for _, p := range plan.Policies {
+		if p.Action == importer.Conflict {
+			conflicts = append(conflicts, p.String()+": "+p.Why)
+		}
+	}
+	if len(conflicts) == 0 {
+		return nil
+	}
+	return &planConflicts{conflicts}
+}
+
+// blockedIn is the error of a plan that leaves policies out because they cannot be brought in.
+func blockedIn(plan importer.Plan) error {
+	var names []string
+	for _, p := range plan.Policies {
+		if p.Action == importer.Blocked {
+			names = append(names, p.String()+": "+p.Why)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return &blocked{names}
+}
+
+// blocked are policies that cannot be brought in, each with the reason. All others are done when it is an error.
+type blocked struct{ names []string }
+
+func (e *blocked) Error() string {
+	return fmt.Sprintf("%d policies are blocked and were left out, the first: %s", len(e.names), e.names[0])
+}
+
+func (e *blocked) Hint() string {
+	return "the plan names them all; when that is mended the same command brings them in"
+}
+
+func (e *blocked) leftOut() {}
+
+func (e *blocked) Is(target error) bool { return target == job.ErrIncomplete }
+
+// planProblems is what must be mended before anything is sent. The plan names all of it.
+type planProblems struct{ problems []importer.Problem }
+
+func (e *planProblems) Error() string {
+	p := e.problems[0]
+	return fmt.Sprintf("nothing was sent: the plan has %d problems, the first: %s: %s", len(e.problems), p.Item, p.Text)
+}
+
+func (e *planProblems) Hint() string {
+	return "the plan names them all; mend them, or leave those policies out"
+}
+
+// Is tells what these credentials may not do from what is wrong with the input.
+func (e *planProblems) Is(target error) bool {
+	permission := !slices.ContainsFunc(e.problems, func(p importer.Problem) bool { return !p.Permission })
+	return target == errUsage && !permission || target == errRefused && permission
+}
+
+// planConflicts is what a human must decide before anything is sent.
+type planConflicts struct{ what []string }
+
+func (e *planConflicts) Error() string {
+	return fmt.Sprintf("nothing was sent: %d policies are in the way, the first: %s", len(e.what), e.what[0])
+}
+
+func (e *planConflicts) Hint() string {
+	return "the plan names them all; --on-existing says what to do with what is there, or leave them out with --policy"
+}
+
+func (e *planConflicts) Is(target error) bool { return target == once.ErrConflict }
+
+// The files of a report.
+const (
+	reportFile   = "report.json"
+	versionsFile = "versions.csv"
+)
+
+// importEnd is what differs between import and restore when they end.
+type importEnd struct {
+	headline string
+	report   string // the folder for the report; empty for none
+	notes    []report.Item
+}
+
+// finishImport prints and writes what came of a plan.
+func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err error, end importEnd) ([]importer.Result, error) {
+	results := make([]importer.Result, 0, len(plan.Policies))
+	made, versions, done := 0, 0, 0
+	var rows [][]string
+	for _, p := range plan.Policies {
+		r, err := importer.ResultOf(ctx, w.run.journal, p)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, r)
+		versions += r.Added
+		if r.Made {
+			made++
+		}
+		if r.Done {
+			done++
+		}
+		rows = append(rows, []string{string(r.Action), p.String(), idText(r.ID), versionPairs(r.Versions), activeText(r), doneText(r)})
+	}
+	a.document["results"] = results
+	stats := w.client.Stats()
+	a.document["requests"] = map[string]any{"sent": stats.Requests, "retries": stats.Retries, "throttled": stats.Throttled, "waited_seconds": stats.Waited.Seconds()}
+	if end.report != "" {
+		if err := writeReport(end.report, map[string]any{"run": w.run.journal.ID(), "results": results, "notes": list(plan.Notes)}, results); err != nil {
+			return results, err
+		}
+	}
+	if a.global.Output != "text" {
+		return results, nil
+	}
+	fmt.Fprintln(a.out)
+	if err := report.Table(a.out, []string{"ACTION", "POLICY", "ID", "VERSIONS", "ACTIVE", ""}, rows); err != nil {
+		return results, err
+	}
+	headline := end.headline
+	if err != nil || done < len(results) {
+		headline += ", INCOMPLETE"
+	}
+	summary := report.Summary{Headline: headline, Facts: []report.Fact{
+		{Name: "policies", Value: fmt.Sprintf("%s of %s as wanted, %s made", report.Number(done), report.Number(len(results)), report.Number(made))},
+		{Name: "versions made", Value: report.Number(versions)},
+		{Name: "requests", Value: fmt.Sprintf("%s, %s retries", report.Number(stats.Requests), report.Number(stats.Retries))},
+		{Name: "time", Value: report.Duration(time.Since(w.run.begun))},
+	}, Failed: slices.Concat(w.tally.Failed, w.tally.Conflicts, w.tally.Pending), Notes: end.notes}
+	for _, r := range results {
+		if r.Action == importer.Blocked {
+			summary.Failed = append(summary.Failed, report.Item{Name: r.Key, Text: r.Why})
+		}
+	}
+	return results, summary.Text(a.out)
+}
+
+func idText(id int64) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatInt(id, 10)
+}
+
+// versionPairs writes versions as old -> new; consecutive ones that keep their distance as ranges.
+func versionPairs(all []importer.Pair) string {
+	var parts []string
+	for i := 0; i < len(all); {
+		j := i
+		for j+1 < len(all) && all[j+1].From == all[j].From+1 && all[j+1].To == all[j].To+1 {
+			j++
+		}
+		from, to := []int64{}, []int64{}
+		for _, p := range all[i : j+1] {
+			from, to = append(from, p.From), append(to, p.To)
+		}
+		parts = append(parts, ranges(from)+" -> "+ranges(to))
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
+}
+
+func activeText(r importer.Result) string {
+	var parts []string
+	for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
+		if n := r.Active[on]; n != 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", on, n))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func doneText(r importer.Result) string {
+	switch {
+	case r.Why != "":
+		return cloudlet.Printable(r.Why)
+	case !r.Done:
+		return "not finished"
+	}
+	return ""
+}
+
+// writeReport writes report.json and versions.csv into a folder.
+func writeReport(dir string, doc map[string]any, results []importer.Result) (err error) {
+	folder, err := durable.Create(dir)
+	if err != nil {
+		return unwritable(err)
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	text, err := cloudlet.Marshal(doc, "  ")
+	if err != nil {
+		return err
+	}
+	var sheet bytes.Buffer
+	w := csv.NewWriter(&sheet)
+	rows := [][]string{{"api", "policy", "id", "source", "action", "old version", "new version"}}
+	for _, r := range results {
+		for _, p := range r.Versions {
+			rows = append(rows, []string{string(r.API), r.Name, idText(r.ID), r.Source, string(r.Action), strconv.FormatInt(p.From, 10), strconv.FormatInt(p.To, 10)})
+		}
+	}
+	if err := w.WriteAll(rows); err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{reportFile: append(text, '\n'), versionsFile: sheet.Bytes()} {
+		if err := putFile(folder, name, content); err != nil {
+			return err
+		}
+	}
+	return folder.Sync(reportFile, versionsFile)
+}

@@ -1,0 +1,191 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"cloudletmig/internal/activate"
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/job"
+	"cloudletmig/internal/once"
+)
+
+// ApplyOptions say how a plan is carried out.
+type ApplyOptions struct {
+	Run    string // names the run in markers
+	Log    func(ctx context.Context, attempt once.Attempt) error
+	Settle time.Duration
+	Poll   time.Duration
+	Now    func() time.Time
+	// Queue activates; it is nil where nothing is to be activated.
+	Queue *activate.Queue
+	// Together holds production back until everything is live on staging that is to be.
+	Together bool
+}
+
+// Apply carries out a plan, with items on the pool. The error is that of job.Pool.Run. What was done by an earlier run
+// with the same journal is not done again.
+//
+// Origins come first, then the policies, each on its own: the policy, its versions in order, its activations, staging
+// before production. With Together nothing goes to production before all is live on staging; where something is not, the
+// error is that of what is missing, and production is left for the next run.
+func Apply(ctx context.Context, account Account, source Source, plan Plan, pool job.Pool, o ApplyOptions) error {
+	c := &creator{account: account, source: source, o: o}
+	a := &apply{c: c, networks: []cloudlet.Network{cloudlet.Staging, cloudlet.Production}}
+	a.end = func(p Planned, id int64, have numbers) []job.Item { return a.activations(p, id, p.Activations(), have) }
+	if o.Together {
+		a.networks = a.networks[:1]
+	}
+	var origins, policies []job.Item
+	for _, p := range plan.Policies {
+		item, ok := a.item(p)
+		switch {
+		case !ok:
+		case p.IsOrigin():
+			origins = append(origins, item)
+		default:
+			policies = append(policies, item)
+		}
+	}
+	if len(origins) > 0 { // a policy may be active only after its origins are
+		if err := pool.Run(ctx, origins...); err != nil {
+			return fmt.Errorf("load-balancing origins, before the policies that use them: %w", err)
+		}
+	}
+	if err := pool.Run(ctx, policies...); err != nil || !o.Together {
+		return err
+	}
+	production, err := a.production(ctx, pool.Journal, plan)
+	if err != nil || len(production) == 0 {
+		return err
+	}
+	return pool.Run(ctx, production...)
+}
+
+// apply turns a plan into items.
+type apply struct {
+	c        *creator
+	networks []cloudlet.Network // those that an item activates on behind its versions
+	end      func(p Planned, id int64, have numbers) []job.Item
+}
+
+// Chain gives the items that make one policy of a plan with its versions. then gives what follows when all of them are
+// there: the policy's id, and the versions that were there and that were made, in order of the source's numbers.
+func Chain(account Account, source Source, p Planned, o ApplyOptions, then func(id int64, versions []Pair) []job.Item) []job.Item {
+	a := &apply{c: &creator{account: account, source: source, o: o}}
+	a.end = func(_ Planned, id int64, have numbers) []job.Item {
+		pairs := make([]Pair, 0, len(have))
+		for _, from := range slices.Sorted(maps.Keys(have)) {
+			pairs = append(pairs, Pair{from, have[from]})
+		}
+		return then(id, pairs)
+	}
+	if item, ok := a.item(p); ok {
+		return []job.Item{item}
+	}
+	return nil
+}
+
+// The keys of items, below that of their policy.
+func createKey(p Policy) string { return p.Key() }
+
+func versionKey(p Policy, v Version) string { return fmt.Sprintf("%s/versions/%d", p.Key(), v.Number) }
+
+func activationKey(p Policy, on cloudlet.Network) string { return p.Key() + "/activate/" + string(on) }
+
+// numbers are the versions of the source that are in the account, with their numbers there.
+type numbers map[int64]int64
+
+func (n numbers) with(from, to int64) numbers {
+	out := maps.Clone(n)
+	out[from] = to
+	return out
+}
+
+// item is the first of a policy's chain; there is none where nothing is to be done.
+func (a *apply) item(p Planned) (job.Item, bool) {
+	have := numbers{}
+	for _, pair := range p.Have {
+		have[pair.From] = pair.To
+	}
+	switch {
+	case p.Action == Create && p.IsOrigin():
+		return job.Item{Key: createKey(p.Policy), Do: a.c.origin(createKey(p.Policy), p, func() []job.Item {
+			return a.rest(p, 0, p.Add, 0, true, have)
+		})}, true
+	case p.Action == Create:
+		return job.Item{Key: createKey(p.Policy), Do: a.c.policy(createKey(p.Policy), p, func(id int64) []job.Item {
+			return a.rest(p, id, p.Add, 0, true, have)
+		})}, true
+	case p.Action == Append || p.Action == Same:
+		items := a.rest(p, p.ID, p.Add, p.Newest, false, have)
+		if len(items) > 0 {
+			return items[0], true
+		}
+	}
+	return job.Item{}, false
+}
+
+// rest is what follows: the next version, or the activations when there are no more.
+func (a *apply) rest(p Planned, id int64, add []Version, before int64, fresh bool, have numbers) []job.Item {
+	if len(add) == 0 {
+		return a.end(p, id, have)
+	}
+	v := add[0]
+	key := versionKey(p.Policy, v)
+	then := func(number int64) []job.Item {
+		return a.rest(p, id, add[1:], number, true, have.with(v.Number, number))
+	}
+	do := a.c.version(key, p, id, v, before, fresh, then)
+	if p.First && len(p.Have) == 0 && len(add) == len(p.Add) {
+		do = a.c.first(key, p, id, v, then)
+	}
+	return []job.Item{{Key: key, Depth: 1 + len(p.Add) - len(add), Do: do}}
+}
+
+// activations activates on one network after another.
+func (a *apply) activations(p Planned, id int64, networks []cloudlet.Network, have numbers) []job.Item {
+	for i, on := range networks {
+		if !slices.Contains(a.networks, on) {
+			continue
+		}
+		return []job.Item{a.activation(p, id, on, have, func() []job.Item { return a.activations(p, id, networks[i+1:], have) })}
+	}
+	return nil
+}
+
+func (a *apply) activation(p Planned, id int64, on cloudlet.Network, have numbers, then func() []job.Item) job.Item {
+	live := p.Live[on]
+	target := activate.Target{
+		API: p.API, Policy: id, Name: p.Name, Version: have[live.Version], Network: on, Properties: live.Properties, Over: p.over(on),
+	}
+	if p.IsOrigin() {
+		target.Origin = p.Name
+	}
+	return a.c.o.Queue.Item(activationKey(p.Policy, on), 1+len(p.Add), target, func(activate.Memo) []job.Item { return then() })
+}
+
+// production are the activations on production of everything, once all else is done.
+func (a *apply) production(ctx context.Context, journal job.Journal, plan Plan) ([]job.Item, error) {
+	a.networks = []cloudlet.Network{cloudlet.Production}
+	var items []job.Item
+	for _, p := range plan.Policies {
+		networks := p.Activations()
+		if p.IsOrigin() || !slices.Contains(networks, cloudlet.Production) {
+			continue
+		}
+		done, err := ResultOf(ctx, journal, p)
+		if err != nil {
+			return nil, err
+		}
+		have := numbers{}
+		for _, pair := range done.Versions {
+			have[pair.From] = pair.To
+		}
+		items = append(items, a.activations(p, done.ID, networks, have)...)
+	}
+	return items, nil
+}

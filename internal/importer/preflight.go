@@ -1,0 +1,93 @@
+package importer
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"unicode/utf8"
+
+	"cloudletmig/internal/cloudlet"
+)
+
+// Problem is something that must be mended before anything is sent.
+type Problem struct {
+	Item string `json:"item"`
+	Text string `json:"text"`
+	// Permission says that these credentials may not do it.
+	Permission bool `json:"permission,omitempty"`
+}
+
+// Limits of names and descriptions (Cloudlets API v2, schema create-policy.json; the SDK applies the same to v3).
+const (
+	maxName        = 64
+	maxDescription = 255
+)
+
+var policyName = regexp.MustCompile(`^[a-z_A-Z0-9]+$`)
+
+// check finds what would be refused, so that all of it is known before the first request.
+func (m *maker) check(p *Planned) {
+	problem := func(permission bool, format string, args ...any) {
+		m.problems = append(m.problems, Problem{p.String(), fmt.Sprintf(format, args...), permission})
+	}
+	if other, ok := m.seen[p.Key()]; ok {
+		problem(false, "%s and %s would both become this policy", other, p.Source)
+	}
+	m.seen[p.Key()] = p.Source
+	if p.Action != Create && p.Action != Append || p.IsOrigin() {
+		if p.Action == Same && !p.IsOrigin() && len(p.Live) > 0 {
+			m.mayIn(p, m.groupOf(p), "Activate", problem)
+		}
+		return
+	}
+	if !policyName.MatchString(p.Name) || len(p.Name) > maxName {
+		problem(false, "the name has %d characters; it must have 1 to %d, of letters a to z, digits and underscores", len(p.Name), maxName)
+	}
+	if n := utf8.RuneCountInString(p.Description); n > maxDescription {
+		problem(false, "the description has %d characters, and at most %d are allowed", n, maxDescription)
+	}
+	for _, v := range p.Add {
+		switch {
+		case v.Rules > maxRules:
+			problem(false, "version %d (%s) has %d rules, and at most %d are allowed", v.Number, v.Ref, v.Rules, maxRules)
+		case v.Bytes > maxBytes:
+			problem(false, "version %d (%s) would be sent as %d bytes, and at most %d are allowed", v.Number, v.Ref, v.Bytes, maxBytes)
+		}
+		if n := utf8.RuneCountInString(v.Description); n > maxDescription {
+			problem(false, "the description of version %d has %d characters, and at most %d are allowed", v.Number, n, maxDescription)
+		}
+	}
+	group := m.groupOf(p)
+	if group == 0 && p.API == cloudlet.V3 {
+		problem(false, "a shared policy needs a group: give --group or --group-map")
+		return
+	}
+	m.mayIn(p, group, "Edit", problem)
+	if len(p.Live) > 0 {
+		m.mayIn(p, group, "Activate", problem)
+	}
+}
+
+// groupOf is the group that the policy is in, or will be.
+func (m *maker) groupOf(p *Planned) int64 {
+	if held, ok := m.present.Policies[p.Key()]; ok && p.ID != 0 {
+		return max(held.Group, 0)
+	}
+	return p.Group
+}
+
+// mayIn checks that the group is there and gives a capability for the policy's type. Nothing is said of a type that no
+// group of the account speaks of: group-info is v2's, and some types are v3's alone.
+func (m *maker) mayIn(p *Planned, group int64, capability string, problem func(bool, string, ...any)) {
+	if m.present.Groups == nil || group == 0 {
+		return
+	}
+	i := slices.IndexFunc(m.present.Groups, func(g cloudlet.Group) bool { return g.ID == group })
+	switch {
+	case i < 0:
+		problem(false, "group %d is not in the account, or these credentials do not see it", group)
+	case !slices.ContainsFunc(m.present.Groups, func(g cloudlet.Group) bool { return g.Knows(p.Type) }):
+	case !m.present.Groups[i].May(capability, p.Type):
+		problem(true, "these credentials have no capability %s for %s policies in group %d (%s)", capability, p.Type, group, cloudlet.Printable(m.present.Groups[i].Name))
+	}
+}

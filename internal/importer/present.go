@@ -1,0 +1,300 @@
+package importer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"cloudletmig/internal/cloudlet"
+)
+
+// Present is what there is in the account, as far as it matters to what is wanted.
+type Present struct {
+	Kinds map[cloudlet.API]cloudlet.Kinds
+	// Groups are those of the account; nil where they may not be listed.
+	Groups []cloudlet.Group
+	// Policies are those with a wanted name, by Policy.Key, origins too.
+	Policies map[string]Held
+	// Origins are the ids of all origins that the account has, with their types; nil where they may not be listed.
+	Origins map[string]string
+	// Owned are the names of policies that belong to one of the wanted sets of chunks and are not wanted.
+	Owned []string
+	// Unread says what could not be listed and so is not checked.
+	Unread []Note
+}
+
+// Held is a policy that is present, or an origin, whose ID is 0.
+type Held struct {
+	ID          int64
+	Name        string
+	Description string
+	Type        string
+	Group       int64
+	Versions    []HeldVersion // ascending, without deleted ones
+	Newest      int64         // the highest number, of deleted ones too where they are listed
+	Live        map[cloudlet.Network]cloudlet.InForce
+}
+
+// HeldVersion is a version that is present.
+type HeldVersion struct {
+	Number      int64
+	Description string
+	Hash        string
+	Empty       bool // it has no rules and no description, as the version 1 that v2 makes with a policy
+	Doc         []byte
+}
+
+// Look reads what is present. newestOnly reads of each policy's versions but the newest and those that are effective, and
+// keeps their documents. limit bounds the reads under way.
+func Look(ctx context.Context, account Account, wanted []Policy, newestOnly bool, limit int) (Present, error) {
+	l := looker{account: account, newestOnly: newestOnly, limit: limit, present: Present{
+		Kinds: map[cloudlet.API]cloudlet.Kinds{}, Policies: map[string]Held{},
+	}}
+	for _, step := range []func(context.Context, []Policy) error{l.kinds, l.groups, l.origins, l.policies} {
+		if err := step(ctx, wanted); err != nil {
+			return l.present, err
+		}
+	}
+	return l.present, nil
+}
+
+type looker struct {
+	account    Account
+	newestOnly bool
+	limit      int
+
+	mu      sync.Mutex
+	present Present
+}
+
+// optional reads what an account may refuse to list; nil then.
+func (l *looker) optional(ctx context.Context, r cloudlet.Resource, what, unchecked string) ([]byte, error) {
+	text, err := l.account.Get(ctx, r)
+	if status := cloudlet.StatusOf(err); status == cloudlet.Forbidden || status == cloudlet.NotFound {
+		l.present.Unread = append(l.present.Unread, Note{what, "cannot be listed, so " + unchecked + ": " + err.Error()})
+		return nil, nil
+	}
+	return text, err
+}
+
+func apisOf(wanted []Policy) []cloudlet.API {
+	var apis []cloudlet.API
+	for _, api := range []cloudlet.API{cloudlet.V2, cloudlet.V3} {
+		if slices.ContainsFunc(wanted, func(p Policy) bool { return p.API == api }) {
+			apis = append(apis, api)
+		}
+	}
+	return apis
+}
+
+func (l *looker) kinds(ctx context.Context, wanted []Policy) error {
+	for _, api := range apisOf(wanted) {
+		text, err := l.optional(ctx, api.Cloudlets(), "cloudlets of "+string(api), "those of the documents are taken")
+		if err != nil {
+			return err
+		}
+		l.present.Kinds[api] = api.DocumentedKinds()
+		if text == nil {
+			continue
+		}
+		kinds, err := cloudlet.ParseKinds(text)
+		if err != nil {
+			return err
+		}
+		l.present.Kinds[api] = kinds
+	}
+	return nil
+}
+
+func (l *looker) groups(ctx context.Context, _ []Policy) error {
+	text, err := l.optional(ctx, cloudlet.Groups(), "groups", "groups and capabilities are not checked")
+	if err != nil || text == nil {
+		return err
+	}
+	groups, err := cloudlet.ParseList(text, cloudlet.ParseGroup)
+	l.present.Groups = append([]cloudlet.Group{}, groups...)
+	return err
+}
+
+// origins reads which there are, if a wanted policy needs one.
+func (l *looker) origins(ctx context.Context, wanted []Policy) error {
+	if !slices.ContainsFunc(wanted, func(p Policy) bool { return p.IsOrigin() || len(p.Origins) > 0 }) {
+		return nil
+	}
+	text, err := l.account.Get(ctx, cloudlet.AllOrigins())
+	if err != nil {
+		return err
+	}
+	var docs []json.RawMessage
+	if err := json.Unmarshal(text, &docs); err != nil {
+		return fmt.Errorf("read origins: %w", err)
+	}
+	l.present.Origins = map[string]string{}
+	for _, doc := range docs {
+		id := textOf(doc, "originId")
+		l.present.Origins[id] = textOf(doc, "type")
+		if l.present.Origins[id] == balancing {
+			l.present.Policies[Policy{Name: id}.Key()] = Held{Name: id, Description: textOf(doc, "description")}
+		}
+	}
+	return nil
+}
+
+// balancing is the type of an origin that has load-balancing versions.
+const balancing = "APPLICATION_LOAD_BALANCER"
+
+func (l *looker) policies(ctx context.Context, wanted []Policy) error {
+	byKey := map[string]Policy{}
+	owners := map[string]bool{}
+	for _, p := range wanted {
+		byKey[p.Key()] = p
+		owners[p.Owner] = p.Owner != ""
+	}
+	for _, api := range apisOf(wanted) {
+		all, err := listPolicies(ctx, l.account, api)
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			key := Policy{API: api, Name: p.Name}.Key()
+			if _, ok := byKey[key]; ok {
+				l.present.Policies[key] = Held{ID: p.ID, Name: p.Name, Description: p.Description, Type: p.Type, Group: p.GroupID}
+			} else if owner := ownerOf(p.Description); owners[owner] {
+				l.present.Owned = append(l.present.Owned, p.String())
+			}
+		}
+	}
+	for key := range l.present.Policies {
+		if _, ok := byKey[key]; !ok {
+			delete(l.present.Policies, key)
+		}
+	}
+	keys := make([]string, 0, len(l.present.Policies))
+	for key := range l.present.Policies {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	var group errgroup.Group
+	group.SetLimit(max(l.limit, 1))
+	for _, key := range keys {
+		group.Go(func() error { return l.versions(ctx, byKey[key]) })
+	}
+	return group.Wait()
+}
+
+func listPolicies(ctx context.Context, account Account, api cloudlet.API) ([]cloudlet.Policy, error) {
+	text, err := account.Get(ctx, api.Policies(false))
+	if err != nil {
+		return nil, err
+	}
+	return cloudlet.ParseList(text, func(raw json.RawMessage) (cloudlet.Policy, error) { return cloudlet.ParsePolicy(api, raw) })
+}
+
+// ownerOf is the set of chunks that a policy's description says it belongs to; empty for none.
+func ownerOf(description string) string {
+	i := strings.LastIndex(description, OwnerMark("")[:len(OwnerMark(""))-1])
+	if i < 0 || !strings.HasSuffix(description, "]") {
+		return ""
+	}
+	return description[i+len(OwnerMark(""))-1 : len(description)-1]
+}
+
+// place is what a held policy or origin is called in the API.
+type place struct {
+	p  Policy
+	id int64
+}
+
+func (x place) versions(deleted bool) cloudlet.Resource {
+	if x.p.IsOrigin() {
+		return cloudlet.OriginVersions(x.p.Name)
+	}
+	return x.p.API.Versions(x.id, deleted)
+}
+
+func (x place) version(n int64) cloudlet.Resource {
+	if x.p.IsOrigin() {
+		return cloudlet.OriginVersion(x.p.Name, n)
+	}
+	return x.p.API.Version(x.id, n)
+}
+
+func (x place) activations() cloudlet.Resource {
+	if x.p.IsOrigin() {
+		return cloudlet.OriginActivations(x.p.Name)
+	}
+	return x.p.API.Activations(x.id)
+}
+
+// list is the versions there are, ascending.
+func (x place) list(ctx context.Context, account Account) ([]cloudlet.Version, error) {
+	text, err := account.Get(ctx, x.versions(true))
+	if err != nil {
+		return nil, err
+	}
+	all, err := cloudlet.ParseList(text, cloudlet.ParseVersion)
+	slices.SortFunc(all, func(a, b cloudlet.Version) int { return int(a.Number - b.Number) })
+	return all, err
+}
+
+// versions reads the versions of a policy that is present, and what is live of it.
+func (l *looker) versions(ctx context.Context, p Policy) error {
+	l.mu.Lock()
+	held := l.present.Policies[p.Key()]
+	l.mu.Unlock()
+	x := place{p, held.ID}
+	all, err := x.list(ctx, l.account)
+	if err != nil {
+		return err
+	}
+	text, err := l.account.Get(ctx, x.activations())
+	if err != nil {
+		return err
+	}
+	rows, err := cloudlet.ParseList(text, cloudlet.ParseActivation)
+	if err != nil {
+		return err
+	}
+	held.Live = map[cloudlet.Network]cloudlet.InForce{}
+	for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
+		held.Live[on] = cloudlet.InForceOn(rows, on)
+	}
+	if len(all) > 0 {
+		held.Newest = all[len(all)-1].Number
+	}
+	all = slices.DeleteFunc(all, func(v cloudlet.Version) bool { return v.Deleted })
+	for i, v := range all {
+		h := HeldVersion{Number: v.Number, Description: v.Description}
+		if !l.newestOnly || i == len(all)-1 || held.Live[cloudlet.Staging].Effective == v.Number || held.Live[cloudlet.Production].Effective == v.Number {
+			if h, err = readHeld(ctx, l.account, x, v, l.newestOnly); err != nil {
+				return err
+			}
+		}
+		held.Versions = append(held.Versions, h)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.present.Policies[p.Key()] = held
+	return nil
+}
+
+func readHeld(ctx context.Context, account Account, x place, v cloudlet.Version, keep bool) (HeldVersion, error) {
+	h := HeldVersion{Number: v.Number, Description: v.Description}
+	doc, err := account.Get(ctx, x.version(v.Number))
+	if err != nil {
+		return h, err
+	}
+	if h.Hash, err = hashOf(x.p, doc); err != nil {
+		return h, fmt.Errorf("read version %d of %s: %w", v.Number, x.p, err)
+	}
+	h.Empty = !x.p.IsOrigin() && v.Description == "" && cloudlet.CountRules(doc) == 0
+	if keep {
+		h.Doc = doc
+	}
+	return h, nil
+}

@@ -1,0 +1,116 @@
+package importer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"cloudletmig/internal/cloudlet"
+)
+
+// Users names the properties that use an Edge Redirector policy of a group now, each with those policies: the redirects
+// that are brought in may belong into the same place. Policies with the ids in ours are passed over. What the account
+// does not let us list is left out.
+func Users(ctx context.Context, account Account, group int64, ours map[int64]bool, limit int) ([]Note, error) {
+	used := map[string][]string{}
+	var mu sync.Mutex
+	note := func(property, policy string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !slices.Contains(used[property], policy) {
+			used[property] = append(used[property], policy)
+		}
+	}
+	in := func(api cloudlet.API) ([]cloudlet.Policy, error) {
+		all, err := listPolicies(ctx, account, api)
+		return slices.DeleteFunc(all, func(p cloudlet.Policy) bool { return p.Type != "ER" || p.GroupID != group || ours[p.ID] }), allowed(err)
+	}
+	legacy, err := in(cloudlet.V2)
+	if err != nil {
+		return nil, err
+	}
+	if len(legacy) > 0 {
+		if err := legacyUsers(ctx, account, legacy, note); err != nil {
+			return nil, err
+		}
+	}
+	shared, err := in(cloudlet.V3)
+	if err != nil {
+		return nil, err
+	}
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(max(limit, 1))
+	for _, p := range shared {
+		reads.Go(func() error {
+			text, err := account.Get(ctx, p.API.Properties(p.ID))
+			if err != nil {
+				return allowed(err)
+			}
+			var docs []struct {
+				Name string `json:"name"`
+			}
+			if err := json.Unmarshal(text, &docs); err != nil {
+				return fmt.Errorf("read the properties of %s: %w", p, err)
+			}
+			for _, d := range docs {
+				note(d.Name, p.String())
+			}
+			return nil
+		})
+	}
+	if err := reads.Wait(); err != nil {
+		return nil, err
+	}
+	notes := []Note{}
+	for _, property := range slices.Sorted(maps.Keys(used)) {
+		slices.Sort(used[property])
+		notes = append(notes, Note{Item: "property " + cloudlet.Printable(property), Text: "uses " + strings.Join(used[property], ", ")})
+	}
+	return notes, nil
+}
+
+// allowed is err, but for the refusal to list something.
+func allowed(err error) error {
+	if status := cloudlet.StatusOf(err); status == cloudlet.Forbidden || status == cloudlet.NotFound {
+		return nil
+	}
+	return err
+}
+
+// legacyUsers goes through the map of all properties (Cloudlets API v2, List associated properties).
+func legacyUsers(ctx context.Context, account Account, policies []cloudlet.Policy, note func(property, policy string)) error {
+	text, err := account.Get(ctx, cloudlet.AccountProperties())
+	if err != nil {
+		return allowed(err)
+	}
+	type use struct {
+		Policies []string `json:"referencedPolicies"`
+	}
+	var byName map[string]struct {
+		Newest     *use `json:"newestVersion"`
+		Staging    *use `json:"staging"`
+		Production *use `json:"production"`
+	}
+	if err := json.Unmarshal(text, &byName); err != nil {
+		return fmt.Errorf("read properties: %w", err)
+	}
+	for property, in := range byName {
+		for _, u := range []*use{in.Newest, in.Staging, in.Production} {
+			if u == nil {
+				continue
+			}
+			for _, p := range policies {
+				if slices.Contains(u.Policies, p.Name) {
+					note(property, p.String())
+				}
+			}
+		}
+	}
+	return nil
+}
