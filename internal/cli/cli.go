@@ -113,8 +113,8 @@ Try it without an account: cloudletmig demo`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{text: err.Error(), hint: cmd.CommandPath() + " --help lists the flags"}
 	})
-	root.AddCommand(a.exportCommand(), a.verifyCommand(), a.diffCommand(), a.listCommand(), a.convertCommand(), a.traceCommand(), a.importCommand(), a.restoreCommand(), a.upgradeCommand(),
-		a.activateCommand(), a.runsCommand(), a.resumeCommand(),
+	root.AddCommand(a.exportCommand(), a.verifyCommand(), a.diffCommand(), a.listCommand(), a.convertCommand(), a.traceCommand(),
+		a.importCommand(), a.restoreCommand(), a.upgradeCommand(), a.activateCommand(), a.runsCommand(), a.resumeCommand(),
 		a.simulateCommand(), a.demoCommand(), a.versionCommand(), a.completionCommand())
 	root.SetHelpCommand(a.helpCommand())
 	root.CompletionOptions.DisableDefaultCmd = true

@@ -70,7 +70,11 @@ func planVersions(p importer.Planned) string {
 func planNetworks(p importer.Planned) string {
 	var parts []string
 	for _, on := range p.Activations() {
-		parts = append(parts, fmt.Sprintf("%s %d", on, p.Live[on].Version))
+		text := fmt.Sprintf("%s %d", on, p.Live[on].Version)
+		if !slices.Contains(p.Activate, on) {
+			text += " (live)"
+		}
+		parts = append(parts, text)
 	}
 	return strings.Join(parts, ", ")
 }
@@ -81,6 +85,9 @@ func planWhy(p importer.Planned) string {
 		return cloudlet.Printable(p.Why)
 	}
 	var parts []string
+	if p.Describe {
+		parts = append(parts, "its description has the mark of a run that was cut off, and is put back")
+	}
 	for _, c := range p.Compared {
 		parts = append(parts, fmt.Sprintf("against %s version %d: %d rules added, %d removed, %d changed, %d moved", c.With, c.Version, c.Added, c.Removed, c.Changed, c.Moved))
 	}
@@ -110,12 +117,16 @@ func importQuestion(plan importer.Plan) string {
 	policies, versions := plan.Changes()
 	activations := 0
 	for _, p := range plan.Policies {
-		activations += len(p.Activations())
+		activations += len(p.Activate)
 	}
-	if policies+versions+activations == 0 {
+	descriptions := plan.Descriptions()
+	if policies+versions+activations+descriptions == 0 {
 		return ""
 	}
 	text := fmt.Sprintf("Make %s policies and %s versions", report.Number(policies), report.Number(versions))
+	if descriptions > 0 {
+		text += fmt.Sprintf(", put %s descriptions back", report.Number(descriptions))
+	}
 	if activations > 0 {
 		text += fmt.Sprintf(", and see to %s activations (v3 takes 10 a minute)", report.Number(activations))
 	}

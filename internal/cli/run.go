@@ -20,6 +20,7 @@ import (
 	"cloudletmig/internal/durable"
 	"cloudletmig/internal/export"
 	"cloudletmig/internal/job"
+	"cloudletmig/internal/once"
 	"cloudletmig/internal/snapshot"
 )
 
@@ -226,10 +227,11 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	case errors.Is(err, context.Canceled):
 		state, hint = checkpoint.Interrupted, r.howToResume()
 		err = interrupted{err}
-	case unfinishedIn(err):
-		state = checkpoint.Incomplete
-	case errors.Is(err, job.ErrIncomplete):
+	case errors.Is(err, job.ErrIncomplete), errors.Is(err, job.ErrPending), errors.Is(err, once.ErrConflict):
 		state, hint = checkpoint.Incomplete, "the same command again does only what is left"
+		if hinted, ok := errors.AsType[hinter](err); ok && hinted.Hint() != "" {
+			hint = "" // it has a better one
+		}
 	case errors.Is(err, syscall.ENOSPC):
 		hint = "free some space, then " + r.howToResume()
 	}
@@ -280,6 +282,12 @@ func unreadable(flag, dir string, err error) error {
 		return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a finished snapshot; an export that was interrupted is finished by the same command"}
 	}
 	return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a snapshot"}
+}
+
+// hinter is an error that knows what to do next.
+type hinter interface {
+	error
+	Hint() string
 }
 
 // hintedError is an error with what to do next.

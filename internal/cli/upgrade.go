@@ -155,7 +155,7 @@ func (a *app) upgrade(ctx context.Context, o upgradeOptions) error {
 		leaves: leftOfUpgrade,
 		apply: func(ctx context.Context, w work, plan upgrade.Plan) error {
 			return upgrade.Apply(ctx, w.client, plan, w.pool, upgrade.ApplyOptions{
-				Run: w.run.journal.ID(), Log: w.log, Settle: w.settle, Poll: w.poll, Queue: w.queue,
+				Run: w.run.journal.ID(), Record: w.record, Settle: w.settle, Poll: w.poll, Queue: w.queue,
 			})
 		},
 		finish: func(ctx context.Context, w work, plan upgrade.Plan, err error) error {

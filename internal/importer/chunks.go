@@ -62,7 +62,7 @@ func (p *Policy) read(c Chunk, doc []byte, check func(string, []byte) error) (er
 	if err != nil {
 		return err
 	}
-	v.Bytes = len(body)
+	v.measure(body)
 	p.Versions = []Version{v}
 	if check != nil {
 		return check(p.Type, doc)

@@ -41,6 +41,11 @@ func ResultOf(ctx context.Context, journal job.Journal, p Planned) (Result, erro
 }
 
 func (r *Result) readCreate(ctx context.Context, journal job.Journal, p Planned) (err error) {
+	if p.Describe {
+		_, described, err := madeBy[nothing, int64](ctx, journal, describeKey(p.Policy))
+		r.Done = r.Done && described
+		return err
+	}
 	if p.Action != Create {
 		return nil
 	}

@@ -63,3 +63,10 @@ func (a *Account) ActivateOrigin(id string, number int64, network string) error 
 	o.finish(number, network, "")
 	return nil
 }
+
+// AddDefinedOrigin adds an origin as a property defines it: of type CUSTOMER, with a host name and without versions.
+func (a *Account) AddDefinedOrigin(id, hostname string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.addOrigin(id, "CUSTOMER", hostname, []byte("null"))
+}

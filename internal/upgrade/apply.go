@@ -19,8 +19,9 @@ import (
 
 // ApplyOptions say how a plan is carried out.
 type ApplyOptions struct {
-	Run    string // names the run in markers
-	Log    func(ctx context.Context, attempt once.Attempt) error
+	Run string // names the run in markers
+	// Record makes a line of the history and the state that goes with it durable (once.Effect).
+	Record func(ctx context.Context, rec job.Record, attempt once.Attempt) error
 	Settle time.Duration
 	Poll   time.Duration
 	Now    func() time.Time
@@ -69,7 +70,7 @@ type absent struct {
 // exactly the carried versions. Anything else of that name is somebody's.
 func (u *upgrader) clone(ctx context.Context, p Planned) job.Item {
 	key := cloneKey(p)
-	e := once.Effect[absent, int64]{Wanted: wanted(p), Log: u.o.Log, Settle: u.o.Settle, Poll: u.o.Poll, Now: u.o.Now}
+	e := once.Effect[absent, int64]{Wanted: wanted(p), Record: u.o.Record, Settle: u.o.Settle, Poll: u.o.Poll, Now: u.o.Now}
 	e.Baseline = func(ctx context.Context) (absent, int64, error) {
 		found, err := u.named(ctx, p.NewName)
 		if err != nil {
@@ -205,7 +206,7 @@ func (u *upgrader) add(ctx context.Context, p Planned) []job.Item {
 		}
 		return u.account.Get(ctx, cloudlet.V2.Version(policy, number))
 	})
-	o := importer.ApplyOptions{Run: u.o.Run, Log: u.o.Log, Settle: u.o.Settle, Poll: u.o.Poll, Now: u.o.Now}
+	o := importer.ApplyOptions{Run: u.o.Run, Record: u.o.Record, Settle: u.o.Settle, Poll: u.o.Poll, Now: u.o.Now}
 	return importer.Chain(u.account, source, w, o, prove)
 }
 
