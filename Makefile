@@ -18,7 +18,7 @@ lint: cc
 bench: build
 	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./cmd/cloudletmig ./internal/...
 soak: cc
-	SOAK=1 go test -timeout 170m -run 'Kill|Fault|Damage|Base|Changes|Signal|Secret|Hostile|Redirect' ./... && go test -timeout 60m ./internal/checkpoint -run Flip -flips 2000
+	SOAK=1 go test -timeout 170m -run 'Kill|Fault|Damage|Base|Changes|Signal|Secret|Hostile|Redirect|EndToEnd' ./... && go test -timeout 60m ./internal/checkpoint -run Flip -flips 2000
 demo: build
 	bin/cloudletmig demo
 demo-real: build

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,6 +35,7 @@ import (
 //	same DIR DIR                      demands the same files in two snapshots, byte for byte
 //	values DIR DIR                    demands the same JSON values, spelt the same, in files that are not the same
 //	flip FILE [OFFSET|TEXT]           flips one bit; before the end for an offset below 0
+//	seal MANIFEST                     makes the seal of a snapshot's manifest fit what it says now
 //	perm MODE FILE                    demands a file's permissions
 //	await FILE                        waits until a program in the background has made a file
 //	hold JOURNAL, release             locks a journal as another process would
@@ -43,7 +46,7 @@ func TestScript(t *testing.T) {
 	commands := map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"exits": exits, "simulate": simulate, "sim": sim, "requests": requests,
 		"json": jsonCommand, "jsonenv": jsonenv, "served": served, "same": same, "values": values,
-		"flip": flip, "perm": perm, "hold": hold, "release": release, "await": await,
+		"flip": flip, "seal": seal, "perm": perm, "hold": hold, "release": release, "await": await,
 	}
 	maps.Copy(commands, sheetCommands())
 	testscript.Run(t, testscript.Params{
@@ -184,6 +187,18 @@ func find(text, part []byte) (ends []int) {
 		at += i + len(part)
 		ends = append(ends, at-1)
 	}
+}
+
+// seal puts the hash of all that comes before it at the end of a manifest.
+func seal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: seal MANIFEST")
+	}
+	const member, end = `"seal": "`, "\"\n}\n"
+	text := ts.ReadFile(args[0])
+	body := text[:max(strings.LastIndex(text, member), 0)]
+	sum := sha256.Sum256([]byte(body))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(body+member+hex.EncodeToString(sum[:])+end), 0o600))
 }
 
 func perm(ts *testscript.TestScript, neg bool, args []string) {

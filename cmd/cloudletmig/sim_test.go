@@ -27,7 +27,8 @@ import (
 //	member ID VERSION KEY JSON                 policy-member ID KEY JSON
 //	delete ID, undelete ID, remove ID, rename ID NAME, delete-version ID VERSION
 //	policy v2|v3 ID TYPE GROUP NAME            group ID PARENT NAME
-//	origin ID, origin-version ID JSON, activate-origin ID VERSION NETWORK
+//	capabilities ID TYPE [CAPABILITY...]       property NAME GROUP [POLICY...]
+//	customer-origin ID, origin ID, origin-version ID JSON, activate-origin ID VERSION NETWORK
 func sim(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	if neg || len(args) == 0 || w.server == nil {
@@ -194,6 +195,19 @@ func (c *change) ofAccount() func() error {
 	case "group":
 		id, parent, name := c.number(0), c.number(1), c.text(2)
 		return func() error { a.AddGroup(id, parent, name); return nil }
+	case "capabilities":
+		id, kind := c.number(0), c.text(1)
+		return func() error { return a.SetCapabilities(id, kind, c.args[2:]...) }
+	case "property":
+		name, group := c.text(0), c.number(1)
+		var ids []int64
+		for i := 2; i < len(c.args); i++ {
+			ids = append(ids, c.number(i))
+		}
+		return func() error { return a.AddProperty(name, group, ids...) }
+	case "customer-origin":
+		id := c.text(0)
+		return func() error { a.AddDefinedOrigin(id, id+".example.com"); return nil }
 	case "origin":
 		id := c.text(0)
 		return func() error { a.AddOrigin(id, ""); return nil }

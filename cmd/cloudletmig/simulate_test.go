@@ -131,8 +131,9 @@ func (f *faults) Set(text string) error {
 }
 
 // simulate starts a simulator in this process: of samples/account, with -only of some of its policies, which takes less
-// time; or with -policies of a generated account. Activations take no time unless -activation-time and -balancing-time say
-// so; those of the version in -fail-activation VERSION=REASON fail. With
+// time; with -policies of a generated account; with -empty of one without groups, policies and origins. Activations take no
+// time unless -activation-time and -balancing-time say so; those of the version in -fail-activation VERSION=REASON fail.
+// With -strict v3 refuses members of rules that its schemas lack. With
 // -again it is the account, the credentials and the address of the simulator before, which ends. Its credentials become
 // those of ~/.edgerc, and its authority is trusted.
 func simulate(ts *testscript.TestScript, neg bool, args []string) {
@@ -157,6 +158,8 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	flags.IntVar(&opt.RunningStatus, "running-status", 0, "")
 	failing := flags.String("fail-activation", "", "") // VERSION=REASON
 	accountKey := flags.String("account-key", "", "")
+	flags.BoolVar(&opt.StrictRules, "strict", false, "")
+	empty := flags.Bool("empty", false, "")
 	skew := flags.Duration("skew", 0, "")
 	stall := flags.Int("stall-handshakes", 0, "")
 	if err := flags.Parse(args); neg || err != nil || flags.NArg() > 0 {
@@ -186,6 +189,8 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	case generate.Policies > 0:
 		w.account = simulator.Generate(generate)
+	case *empty:
+		w.account = simulator.NewAccount()
 	default:
 		account, err := simulator.Load(filepath.Join("..", "..", "samples", "account"))
 		ts.Check(err)

@@ -143,13 +143,13 @@ func (a *app) importAll(ctx context.Context, args []string, o importOptions) err
 			var notes []report.Item
 			var usersErr error
 			if !errors.Is(err, context.Canceled) {
-				notes, usersErr = a.usersOf(ctx, w, plan, o.Group)
+				notes, usersErr = a.usersOf(ctx, w, plan)
 			}
 			results, finishErr := a.finishImport(ctx, w, plan, err, importEnd{headline: "Imported, see " + out, notes: notes})
 			if results == nil {
 				return errors.Join(usersErr, finishErr)
 			}
-			return errors.Join(usersErr, finishErr, in.write(out, o, results, earlier))
+			return errors.Join(usersErr, finishErr, in.write(out, o, plan, results, earlier))
 		},
 	})
 }
@@ -182,24 +182,25 @@ func (a *app) planImport(ctx context.Context, in *chunkInput, o importOptions, n
 	return plan, importer.Compare(&plan, present, in)
 }
 
-// usersOf notes which properties use a policy of the group already.
-func (a *app) usersOf(ctx context.Context, w work, plan importer.Plan, group int64) ([]report.Item, error) {
-	ours := map[int64]bool{}
-	er := false
+// usersOf notes which properties use a policy of the same groups already.
+func (a *app) usersOf(ctx context.Context, w work, plan importer.Plan) ([]report.Item, error) {
+	ours, groups := map[int64]bool{}, map[int64]bool{}
 	for _, p := range plan.Policies {
 		r, err := importer.ResultOf(ctx, w.run.journal, p)
 		if err != nil {
 			return nil, err
 		}
 		ours[r.ID] = true
-		er = er || p.Type == "ER"
+		if p.Type == "ER" && p.Group != 0 {
+			groups[p.Group] = true
+		}
 	}
-	if !er || group == 0 {
+	if len(groups) == 0 {
 		return nil, nil
 	}
-	users, err := importer.Users(ctx, w.client, group, ours, a.global.Workers)
+	users, err := importer.Users(ctx, w.client, groups, ours, a.global.Workers)
 	if err != nil {
-		return nil, fmt.Errorf("look for properties that use a policy of group %d: %w", group, err)
+		return nil, fmt.Errorf("look for properties that use a policy of the same group: %w", err)
 	}
 	a.document["properties"] = users
 	var notes []report.Item
@@ -218,7 +219,7 @@ type chunkInput struct {
 func openChunks(args []string) (*chunkInput, error) {
 	info, err := os.Stat(args[0])
 	if err != nil {
-		return nil, &usageError{text: "import: " + err.Error()}
+		return nil, &usageError{text: "import: " + err.Error(), hint: "name a folder that convert wrote, or JSON files with matchRules"}
 	}
 	if info.IsDir() {
 		if len(args) > 1 {

@@ -36,17 +36,56 @@ func (a *app) showImportPlan(plan importer.Plan) error {
 	if err := report.Table(a.out, []string{"ACTION", "POLICY", "TYPE", "GROUP", "ID", "VERSIONS", "ACTIVATE", ""}, rows); err != nil {
 		return err
 	}
-	policies, versions := plan.Changes()
-	summary := report.Summary{Headline: fmt.Sprintf("Plan: %s policies and %s versions to make; %d the same already, %d skipped, %d blocked, %d conflicts",
-		report.Number(policies), report.Number(versions), plan.Count(importer.Same), plan.Count(importer.Skip),
-		plan.Count(importer.Blocked), plan.Count(importer.Conflict))}
+	summary := report.Summary{Headline: "Plan: " + planSums(plan)}
 	for _, n := range plan.Notes {
 		summary.Notes = append(summary.Notes, report.Item{Name: n.Item, Text: n.Text})
 	}
 	for _, p := range plan.Problems {
-		summary.Failed = append(summary.Failed, report.Item{Name: p.Item, Text: p.Text})
+		summary.Problems = append(summary.Problems, report.Item{Name: p.Item, Text: p.Text})
 	}
 	return summary.Text(a.out)
+}
+
+// planSums says in a line what a plan comes to; what there is none of is left out.
+func planSums(plan importer.Plan) string {
+	parts := []string{"nothing to make"}
+	policies, versions := plan.Changes()
+	if policies+versions > 0 {
+		parts[0] = changesText(policies, versions) + " to make"
+	}
+	for _, p := range []struct {
+		action importer.Action
+		text   string
+	}{
+		{importer.Same, "the same already"}, {importer.Skip, "skipped"}, {importer.Blocked, "blocked"}, {importer.Conflict, "in conflict"},
+	} {
+		if n := plan.Count(p.action); n > 0 {
+			parts = append(parts, report.Number(n)+" "+p.text)
+		}
+	}
+	if n := activationsOf(plan); n > 0 {
+		parts = append(parts, plural(n, "activation", "activations")+" to see to")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func changesText(policies, versions int) string {
+	switch text := plural(versions, "version", "versions"); {
+	case policies == 0:
+		return text
+	case versions == 0:
+		return plural(policies, "policy", "policies")
+	default:
+		return plural(policies, "policy", "policies") + " and " + text
+	}
+}
+
+func activationsOf(plan importer.Plan) int {
+	n := 0
+	for _, p := range plan.Policies {
+		n += len(p.Activations())
+	}
+	return n
 }
 
 // planVersions says which versions are added and how many are there.
@@ -59,7 +98,11 @@ func planVersions(p importer.Planned) string {
 			numbers = append(numbers, v.Number)
 			rules += v.Rules
 		}
-		parts = append(parts, fmt.Sprintf("add %s (%s rules)", ranges(numbers), report.Number(rules)))
+		text := "add " + ranges(numbers)
+		if !p.IsOrigin() {
+			text += " (" + plural(rules, "rule", "rules") + ")"
+		}
+		parts = append(parts, text)
 	}
 	if n := len(p.Have); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d there", n))
@@ -115,20 +158,16 @@ func ranges(numbers []int64) string {
 // importQuestion is what a human is asked; empty where nothing would be sent.
 func importQuestion(plan importer.Plan) string {
 	policies, versions := plan.Changes()
-	activations := 0
-	for _, p := range plan.Policies {
-		activations += len(p.Activate)
-	}
-	descriptions := plan.Descriptions()
+	activations, descriptions := activationsOf(plan), plan.Descriptions()
 	if policies+versions+activations+descriptions == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("Make %s policies and %s versions", report.Number(policies), report.Number(versions))
+	text := "Make " + changesText(policies, versions)
 	if descriptions > 0 {
-		text += fmt.Sprintf(", put %s descriptions back", report.Number(descriptions))
+		text += ", put " + plural(descriptions, "description", "descriptions") + " back"
 	}
 	if activations > 0 {
-		text += fmt.Sprintf(", and see to %s activations (v3 takes 10 a minute)", report.Number(activations))
+		text += ", and see to " + plural(activations, "activation", "activations") + " (v3 takes 10 a minute)"
 	}
 	return text + "?"
 }
@@ -168,7 +207,10 @@ func blockedIn(plan importer.Plan) error {
 type blocked struct{ names []string }
 
 func (e *blocked) Error() string {
-	return fmt.Sprintf("%d policies are blocked and were left out, the first: %s", len(e.names), e.names[0])
+	if len(e.names) == 1 {
+		return "one policy or origin cannot be brought in: " + e.names[0]
+	}
+	return fmt.Sprintf("%s cannot be brought in, the first: %s", report.Number(len(e.names))+" policies or origins", e.names[0])
 }
 
 func (e *blocked) Hint() string {
@@ -184,11 +226,22 @@ type planProblems struct{ problems []importer.Problem }
 
 func (e *planProblems) Error() string {
 	p := e.problems[0]
+	if len(e.problems) == 1 {
+		return fmt.Sprintf("nothing was sent: %s: %s", p.Item, p.Text)
+	}
 	return fmt.Sprintf("nothing was sent: the plan has %d problems, the first: %s: %s", len(e.problems), p.Item, p.Text)
 }
 
 func (e *planProblems) Hint() string {
-	return "the plan names them all; mend them, or leave those policies out"
+	if e.of("group") {
+		return "cloudletmig list groups shows the groups and what may be done in each; --group ID puts policies into another"
+	}
+	return "the plan names all that must be mended"
+}
+
+// of reports whether all problems have to do with something.
+func (e *planProblems) of(word string) bool {
+	return !slices.ContainsFunc(e.problems, func(p importer.Problem) bool { return !strings.Contains(p.Text, word) })
 }
 
 // Is tells what these credentials may not do from what is wrong with the input.
@@ -201,11 +254,14 @@ func (e *planProblems) Is(target error) bool {
 type planConflicts struct{ what []string }
 
 func (e *planConflicts) Error() string {
+	if len(e.what) == 1 {
+		return "nothing was sent: " + e.what[0]
+	}
 	return fmt.Sprintf("nothing was sent: %d policies are in the way, the first: %s", len(e.what), e.what[0])
 }
 
 func (e *planConflicts) Hint() string {
-	return "the plan names them all; --on-existing says what to do with what is there, or leave them out with --policy"
+	return "the plan names each; decide what is to stay, nothing of others was touched"
 }
 
 func (e *planConflicts) Is(target error) bool { return target == once.ErrConflict }
@@ -223,17 +279,33 @@ type importEnd struct {
 	notes    []report.Item
 }
 
-// finishImport prints and writes what came of a plan.
-func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err error, end importEnd) ([]importer.Result, error) {
-	results := make([]importer.Result, 0, len(plan.Policies))
-	made, versions, done := 0, 0, 0
-	var rows [][]string
+// importResults reads what came of each policy of a plan, and makes a row of it for people.
+func importResults(ctx context.Context, w work, plan importer.Plan) (results []importer.Result, rows [][]string, err error) {
+	late := map[string]bool{} // origins that are not done; they come first
 	for _, p := range plan.Policies {
 		r, err := importer.ResultOf(ctx, w.run.journal, p)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		text := doneText(r)
+		if i := slices.IndexFunc(p.Origins, func(id string) bool { return late[id] }); i >= 0 && r.Why == "" && !r.Done {
+			text += ": it waits for origin " + cloudlet.Printable(p.Origins[i])
+		}
+		late[p.Name] = late[p.Name] || p.IsOrigin() && !r.Done
 		results = append(results, r)
+		rows = append(rows, []string{string(r.Action), p.String(), idText(r.ID), versionPairs(r.Versions), activeText(r), text})
+	}
+	return list(results), rows, nil
+}
+
+// finishImport prints and writes what came of a plan.
+func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err error, end importEnd) ([]importer.Result, error) {
+	results, rows, readErr := importResults(ctx, w, plan)
+	if readErr != nil {
+		return nil, readErr
+	}
+	made, versions, done := 0, 0, 0
+	for _, r := range results {
 		versions += r.Added
 		if r.Made {
 			made++
@@ -241,7 +313,6 @@ func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err 
 		if r.Done {
 			done++
 		}
-		rows = append(rows, []string{string(r.Action), p.String(), idText(r.ID), versionPairs(r.Versions), activeText(r), doneText(r)})
 	}
 	a.document["results"] = results
 	stats := w.client.Stats()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 
 	"cloudletmig/internal/chunkset"
@@ -30,7 +31,7 @@ type importedPolicy struct {
 	ID      int64                      `json:"id"`
 	File    string                     `json:"file"`
 	Version int64                      `json:"version,omitempty"` // that has the chunk's rules
-	Active  map[cloudlet.Network]int64 `json:"active,omitempty"`
+	Active  map[cloudlet.Network]int64 `json:"active,omitempty"`  // the version that is live, whether it is that one or not
 }
 
 // ids are those of the policies of an API.
@@ -79,14 +80,14 @@ func readImported(dir string) (imported, error) {
 }
 
 // write writes imported.json, and property-rules.json once the id of every policy is known.
-func (in *chunkInput) write(dir string, o importOptions, results []importer.Result, earlier imported) (err error) {
+func (in *chunkInput) write(dir string, o importOptions, plan importer.Plan, results []importer.Result, earlier imported) (err error) {
 	m := imported{Format: 1, Policies: []importedPolicy{}}
 	ids := map[string]int64{}
-	for _, r := range results {
+	for i, r := range results { // one for each of the plan
 		if r.ID == 0 {
 			continue
 		}
-		p := importedPolicy{API: r.API, Policy: r.Name, ID: r.ID, File: r.Source, Active: r.Active}
+		p := importedPolicy{API: r.API, Policy: r.Name, ID: r.ID, File: r.Source, Active: liveNow(plan.Policies[i], r)}
 		for _, v := range r.Versions {
 			p.Version = v.To
 		}
@@ -127,6 +128,18 @@ func (in *chunkInput) write(dir string, o importOptions, results []importer.Resu
 		return err
 	}
 	return folder.Sync(importedFile, chunkset.PropertyFile)
+}
+
+// liveNow says what is live of a policy: what was when the plan was made, and what was activated since.
+func liveNow(p importer.Planned, r importer.Result) map[cloudlet.Network]int64 {
+	live := map[cloudlet.Network]int64{}
+	for on, versions := range p.Over {
+		if versions[0] != 0 {
+			live[on] = versions[0]
+		}
+	}
+	maps.Copy(live, r.Active)
+	return live
 }
 
 func putFile(folder *durable.Folder, name string, content []byte) error {

@@ -73,7 +73,7 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 		if err != nil {
 			return err
 		}
-		if err := c.present(a, plan); err != nil {
+		if err := c.present(a, plan, ""); err != nil {
 			return err
 		}
 		return c.leaves(plan)
@@ -87,9 +87,10 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 }
 
 // present shows the plan, and gives the error of one that must not be carried out.
-func (c planned[P]) present(a *app, plan P) error {
+func (c planned[P]) present(a *app, plan P, intro string) error {
 	a.document["plan"] = plan
 	if a.global.Output == "text" {
+		fmt.Fprint(a.out, intro)
 		if err := c.show(plan); err != nil {
 			return err
 		}
@@ -105,7 +106,11 @@ func (c planned[P]) run(ctx context.Context, a *app, r *run, client *akamai.Clie
 		plan, err = c.make(ctx, client)
 	}
 	if err == nil {
-		err = c.present(a, plan)
+		intro := ""
+		if stored {
+			intro = "Going on with run " + r.journal.ID() + ", which was begun with this plan:\n"
+		}
+		err = c.present(a, plan, intro)
 	}
 	if err != nil {
 		return err

@@ -174,7 +174,7 @@ func (a *app) soundSnapshot(ctx context.Context, dir string) (*snapshot.Snapshot
 	}
 	problems = slices.DeleteFunc(problems, func(p snapshot.Problem) bool { return p.Kind == "incomplete" }) // that is no damage
 	if len(problems) > 0 {
-		err := fmt.Errorf("%w: %s has %d problems, the first: %s", snapshot.ErrDamaged, dir, len(problems), problems[0])
+		err := fmt.Errorf("%w: %s has %s, the first: %s", snapshot.ErrDamaged, dir, plural(len(problems), "problem", "problems"), problems[0])
 		return nil, errors.Join(withHint(err, "nothing was sent; cloudletmig verify "+dir+" names all that is wrong with it"), s.Close())
 	}
 	return s, nil
@@ -206,6 +206,9 @@ func (a *app) planRestore(ctx context.Context, s *snapshot.Snapshot, o restoreOp
 	}
 	plan := importer.Make(wanted, present, importer.PlanOptions{OnExisting: o.OnExisting})
 	plan.Notes = append(plan.Notes, notes...)
+	if policies, versions := plan.Changes(); policies+versions > 0 {
+		plan.Notes = append(plan.Notes, importer.Note{Item: "history", Text: "who made what and when, ids, and the activations that were are not restored; versions are numbered anew"})
+	}
 	return plan, nil
 }
 

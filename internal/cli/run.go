@@ -281,7 +281,11 @@ func unreadable(flag, dir string, err error) error {
 	case errors.Is(err, snapshot.ErrNoManifest):
 		return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a finished snapshot; an export that was interrupted is finished by the same command"}
 	}
-	return &usageError{text: flag + ": " + err.Error(), hint: "name the folder of a snapshot"}
+	hint := "name the folder of a snapshot"
+	if errors.Is(err, snapshot.ErrNewer) {
+		hint = "use a newer version of cloudletmig"
+	}
+	return &usageError{text: flag + ": " + err.Error(), hint: hint}
 }
 
 // hinter is an error that knows what to do next.

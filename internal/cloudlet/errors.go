@@ -50,7 +50,9 @@ type APIError struct {
 // Error is one line: method, path, status, title, detail and instance, or the cause where there was no answer.
 func (e *APIError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: ", e.Method, e.Path)
+	if e.Method != "" { // else nothing was sent
+		fmt.Fprintf(&b, "%s %s: ", e.Method, e.Path)
+	}
 	if e.Status != 0 {
 		fmt.Fprintf(&b, "status %d", e.Status)
 	}
@@ -74,7 +76,7 @@ func (e *APIError) Error() string {
 }
 
 func separate(b *strings.Builder) {
-	if !strings.HasSuffix(b.String(), ": ") {
+	if b.Len() > 0 && !strings.HasSuffix(b.String(), ": ") {
 		b.WriteString(": ")
 	}
 }

@@ -13,9 +13,11 @@ type Group struct {
 	Name         string
 	// Capabilities says what may be done with which cloudlets: ER,FR: View Edit Activate; IG: View.
 	Capabilities string
-	can          map[string][]string // by cloudlet code
-	Depth        int                 // below the top of the tree; set by GroupTree
-	Raw          json.RawMessage
+	// Properties are the names of those that may be associated with policies of the group.
+	Properties []string
+	can        map[string][]string // by cloudlet code
+	Depth      int                 // below the top of the tree; set by GroupTree
+	Raw        json.RawMessage
 }
 
 // ParseGroup reads an element of the list of groups.
@@ -28,6 +30,7 @@ func ParseGroup(raw json.RawMessage) (Group, error) {
 			Code         string   `json:"cloudletCode"`
 			Capabilities []string `json:"capabilities"`
 		} `json:"capabilities"`
+		Properties []string `json:"properties"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		return Group{}, fmt.Errorf("read group: %w", err)
@@ -46,7 +49,7 @@ func ParseGroup(raw json.RawMessage) (Group, error) {
 	for i, set := range sets {
 		sets[i] = strings.Join(cloudlets[set], ",") + ": " + set
 	}
-	return Group{ID: doc.GroupID, ParentID: doc.ParentID, Name: doc.GroupName, Capabilities: strings.Join(sets, "; "), can: can, Raw: raw}, nil
+	return Group{ID: doc.GroupID, ParentID: doc.ParentID, Name: doc.GroupName, Capabilities: strings.Join(sets, "; "), Properties: doc.Properties, can: can, Raw: raw}, nil
 }
 
 // Knows reports whether the group says anything of policies of a type.

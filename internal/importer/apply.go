@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,7 +32,8 @@ type ApplyOptions struct {
 // with the same journal is not done again.
 //
 // Origins come first, then the policies, each on its own: the policy, its versions in order, its activations, staging
-// before production. With Together nothing goes to production before all is live on staging; where something is not, the
+// before production. A policy waits for no origin but those that it needs: where one of them is not done, it is left for the
+// next run. With Together nothing goes to production before all is live on staging; where something is not, the
 // error is that of what is missing, and production is left for the next run.
 func Apply(ctx context.Context, account Account, source Source, plan Plan, pool job.Pool, o ApplyOptions) error {
 	c := &creator{account: account, source: source, o: o}
@@ -40,23 +42,18 @@ func Apply(ctx context.Context, account Account, source Source, plan Plan, pool 
 	if o.Together {
 		a.networks = a.networks[:1]
 	}
-	var origins, policies []job.Item
+	late, err := a.origins(ctx, pool, plan)
+	if err != nil && len(late) == 0 {
+		return err
+	}
+	var policies []job.Item
 	for _, p := range plan.Policies {
-		item, ok := a.item(p)
-		switch {
-		case !ok:
-		case p.IsOrigin():
-			origins = append(origins, item)
-		default:
+		waits := slices.ContainsFunc(p.Origins, func(id string) bool { return late[id] })
+		if item, ok := a.item(p); ok && !p.IsOrigin() && !waits {
 			policies = append(policies, item)
 		}
 	}
-	if len(origins) > 0 { // a policy may be active only after its origins are
-		if err := pool.Run(ctx, origins...); err != nil {
-			return fmt.Errorf("load-balancing origins, before the policies that use them: %w", err)
-		}
-	}
-	if err := pool.Run(ctx, policies...); err != nil || !o.Together {
+	if err = errors.Join(err, pool.Run(ctx, policies...)); err != nil || !o.Together {
 		return err
 	}
 	production, err := a.production(ctx, pool.Journal, plan)
@@ -64,6 +61,38 @@ func Apply(ctx context.Context, account Account, source Source, plan Plan, pool 
 		return err
 	}
 	return pool.Run(ctx, production...)
+}
+
+// origins makes the load-balancing origins of a plan: a policy may be active only after its origins are. It gives those
+// that are not done, and the error that says so; there are none of them when the run cannot go on at all.
+func (a *apply) origins(ctx context.Context, pool job.Pool, plan Plan) (late map[string]bool, err error) {
+	var items []job.Item
+	for _, p := range plan.Policies {
+		if item, ok := a.item(p); ok && p.IsOrigin() {
+			items = append(items, item)
+		}
+	}
+	if len(items) == 0 {
+		return nil, nil
+	}
+	err = pool.Run(ctx, items...)
+	if !errors.Is(err, job.ErrIncomplete) && !errors.Is(err, job.ErrPending) {
+		return nil, err
+	}
+	late = map[string]bool{}
+	for _, p := range plan.Policies {
+		if !p.IsOrigin() {
+			continue
+		}
+		done, err := ResultOf(ctx, pool.Journal, p)
+		if err != nil {
+			return nil, err
+		}
+		if !done.Done {
+			late[p.Name] = true
+		}
+	}
+	return late, err
 }
 
 // apply turns a plan into items.

@@ -35,13 +35,16 @@ func FromChunks(from Source, chunks []Chunk, o ChunkOptions) ([]Policy, error) {
 		}
 		w := Policy{
 			API: o.API, Name: c.Policy, Group: o.Group, Source: c.Ref, Owner: c.Owner, Live: map[cloudlet.Network]Live{},
-			Description: "redirects " + OwnerMark(c.Owner),
 		}
 		for _, on := range o.Live {
 			w.Live[on] = Live{Version: 1, Properties: o.Properties}
 		}
 		if err := w.read(c, doc, o.Check); err != nil {
 			w.Refused = err.Error()
+		}
+		w.Description = "rules " + OwnerMark(c.Owner)
+		if w.Type == "ER" {
+			w.Description = "redirects " + OwnerMark(c.Owner)
 		}
 		wanted = append(wanted, w)
 	}

@@ -240,7 +240,7 @@ func (c *creator) body(p Planned, v Version) ([]byte, error) {
 
 // unsent is an error from before the first byte was sent, which another attempt meets again.
 func unsent(err error) error {
-	return &cloudlet.APIError{Method: "POST", Path: "(not sent)", Verdict: cloudlet.Rejected, Err: err}
+	return &cloudlet.APIError{Verdict: cloudlet.Rejected, Err: err}
 }
 
 // sendVersion sends a version and gives its number, and the hash of the rules that the answer says it has.

@@ -32,8 +32,8 @@ type Policy struct {
 	Type        string       `json:"type,omitempty"`
 	Name        string       `json:"name"`
 	Description string       `json:"description"`
-	Group       int64        `json:"group,omitempty"`
-	Source      string       `json:"source"` // what people call it where it comes from: v2:1001 name, or a chunk's file
+	Group       int64        `json:"group,omitempty"` // of a policy that is present, the one that it is in
+	Source      string       `json:"source"`          // what people call it where it comes from: v2:1001 name, or a chunk's file
 	Versions    []Version    `json:"versions"`
 	// Live says what is to be activated, by network.
 	Live map[cloudlet.Network]Live `json:"live,omitempty"`
@@ -43,6 +43,8 @@ type Policy struct {
 	Refused string `json:"refused,omitempty"`
 	// Origins are the load-balancing origins, or for an origin the data centers' origins, that must be in the account.
 	Origins []string `json:"origins,omitempty"`
+	// Forwards are the origins that rules of other types than ALB forward to; a property defines them.
+	Forwards []string `json:"forwards,omitempty"`
 }
 
 // Version is a version as it is wanted.

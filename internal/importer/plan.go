@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"cloudletmig/internal/cloudlet"
 )
@@ -104,6 +105,9 @@ func Make(wanted []Policy, present Present, o PlanOptions) Plan {
 		plan.Policies = append(plan.Policies, p)
 		m.fate[w.Key()] = p
 	}
+	plan.leaveOrigins()
+	plan.Notes = append(plan.Notes, unlisted(plan, present)...)
+	plan.Notes = append(plan.Notes, unknownProperties(plan, present)...)
 	for _, name := range present.Owned {
 		plan.Notes = append(plan.Notes, Note{name, "belongs to this set, and no chunk is for it any more; it is left as it is"})
 	}
@@ -135,15 +139,26 @@ func (m *maker) planned(w Policy) Planned {
 		}
 		p.Kind = kind
 	}
-	if why := m.missingOrigin(w); why != "" {
-		return block("%s", why)
-	}
 	held, there := m.present.Policies[w.Key()]
-	if !there {
+	if there {
+		m.onto(&p, held)
+	} else {
 		p.Add, p.First = w.Versions, w.API == cloudlet.V2
+	}
+	if p.Action != Create && p.Action != Append { // nothing is sent that an origin could be missing for
 		return p
 	}
-	p.ID, p.Newest, p.Over = held.ID, held.Newest, map[cloudlet.Network][]int64{}
+	if why := m.missingOrigin(w); why != "" {
+		p.Add, p.First = nil, false
+		return block("%s", why)
+	}
+	return p
+}
+
+// onto decides what is done with a policy that is present.
+func (m *maker) onto(p *Planned, held Held) {
+	w := p.Policy
+	p.ID, p.Group, p.Newest, p.Over = held.ID, max(held.Group, 0), held.Newest, map[cloudlet.Network][]int64{}
 	for on, in := range held.Live {
 		p.Over[on] = []int64{in.Effective, in.Pending}
 	}
@@ -153,21 +168,23 @@ func (m *maker) planned(w Policy) Planned {
 	case m.o.Owned && !m.ours(w, held):
 		p.Action, p.Why = Conflict, fmt.Sprintf("policy %d has that name and is not of this set; --adopt takes it over", held.ID)
 	case m.o.Newest:
-		m.onNewest(&p, held)
+		m.onNewest(p, held)
 	default:
-		m.onAll(&p, held)
+		m.onAll(p, held)
 	}
 	p.Describe = (p.Action == Append || p.Action == Same) && !p.IsOrigin() && leftMarked(held.Description, p.Description)
-	return p
 }
 
 // ours reports whether a present policy is one that an earlier import made.
 func (m *maker) ours(w Policy, held Held) bool {
-	return m.o.Adopt || m.o.OurIDs[held.ID] || ownerOf(held.Description) == w.Owner
+	return m.o.Adopt || m.o.OurIDs[held.ID] || w.Owner != "" && ownerOf(held.Description) == w.Owner
 }
 
 // missingOrigin says which origin is in the way; empty where none is.
 func (m *maker) missingOrigin(w Policy) string {
+	if len(w.Origins) > 0 && m.present.Origins == nil {
+		return "the account's origins cannot be listed, and it needs " + strings.Join(w.Origins, ", ")
+	}
 	for _, id := range w.Origins {
 		if w.IsOrigin() {
 			if m.present.Origins[id] == "" {
@@ -189,7 +206,7 @@ func (m *maker) missingOrigin(w Policy) string {
 
 // onNewest is for chunks: the newest version is what is wanted, or a version is added.
 func (m *maker) onNewest(p *Planned, held Held) {
-	p.First = p.API == cloudlet.V2 && len(held.Versions) == 1 && held.Newest == 1 && held.Versions[0].Empty
+	p.First = p.API == cloudlet.V2 && held.blank()
 	want := p.Versions[0]
 	if n := len(held.Versions); n > 0 && held.Versions[n-1].Hash == want.Hash && !p.First {
 		p.Action, p.Have = Same, []Pair{{want.Number, held.Versions[n-1].Number}}
@@ -212,20 +229,28 @@ func (m *maker) onAll(p *Planned, held Held) {
 		p.Action = Same
 		return
 	}
-	p.First = p.API == cloudlet.V2 && at == 0 && len(held.Versions) == 1 && held.Newest == 1 && held.Versions[0].Empty
+	p.First = p.API == cloudlet.V2 && at == 0 && held.blank()
 	m.existing(p, p.Versions[at:])
 }
 
 // existing decides what is done with a policy that is present and lacks versions.
 func (m *maker) existing(p *Planned, lacks []Version) {
+	differs := fmt.Sprintf("it is present as %d and lacks %d versions", p.ID, len(lacks))
+	switch {
+	case p.IsOrigin():
+		differs = fmt.Sprintf("it is present and lacks %d versions", len(lacks))
+	case m.o.Newest:
+		differs = fmt.Sprintf("it is present as %d, and its newest version %d differs", p.ID, p.Newest)
+	case len(lacks) == 1:
+		differs = fmt.Sprintf("it is present as %d and lacks 1 version", p.ID)
+	}
 	switch m.o.OnExisting {
 	case OnExistingSkip:
-		p.Action, p.Why = Skip, fmt.Sprintf("it is present as %d and lacks %d versions", p.ID, len(lacks))
+		p.Action, p.Why = Skip, differs
 	case OnExistingAppend, OnExistingVersion:
 		p.Action, p.Add = Append, lacks
 	default:
-		p.Action = Conflict
-		p.Why = fmt.Sprintf("it is present as %d and differs: it lacks %d versions; --on-existing says what to do with it", p.ID, len(lacks))
+		p.Action, p.Why = Conflict, differs+"; --on-existing says what to do with it"
 	}
 }
 

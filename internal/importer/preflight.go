@@ -36,14 +36,33 @@ func (m *maker) check(p *Planned) {
 	m.seen[p.Key()] = p.Source
 	if p.Action != Create && p.Action != Append || p.IsOrigin() {
 		if p.Action == Same && !p.IsOrigin() && len(p.Live) > 0 {
-			m.mayIn(p, m.groupOf(p), "Activate", problem)
+			m.mayIn(p, p.Group, "Activate", problem)
 		}
 		return
 	}
-	if !policyName.MatchString(p.Name) || len(p.Name) > maxName {
+	checkTexts(p, problem)
+	for _, on := range p.Activations() {
+		if p.API == cloudlet.V2 && p.Action == Create && len(p.Live[on].Properties) == 0 {
+			problem(false, "a legacy policy is activated for a property, and none is named for %s (import: --property)", on)
+			break
+		}
+	}
+	if p.Group == 0 && p.API == cloudlet.V3 {
+		problem(false, "a shared policy needs a group: give --group or --group-map")
+		return
+	}
+	m.mayIn(p, p.Group, "Edit", problem)
+	if len(p.Live) > 0 {
+		m.mayIn(p, p.Group, "Activate", problem)
+	}
+}
+
+// checkTexts checks lengths and sizes of what is sent; name and description are sent for a policy that is made.
+func checkTexts(p *Planned, problem func(bool, string, ...any)) {
+	if p.Action == Create && (!policyName.MatchString(p.Name) || len(p.Name) > maxName) {
 		problem(false, "the name has %d characters; it must have 1 to %d, of letters a to z, digits and underscores", len(p.Name), maxName)
 	}
-	if n := utf8.RuneCountInString(p.Description); n > maxDescription {
+	if n := utf8.RuneCountInString(p.Description); p.Action == Create && n > maxDescription {
 		problem(false, "the description has %d characters, and at most %d are allowed", n, maxDescription)
 	}
 	for _, v := range p.Add {
@@ -57,23 +76,6 @@ func (m *maker) check(p *Planned) {
 			problem(false, "the description of version %d has %d characters, and at most %d are allowed", v.Number, n, maxDescription)
 		}
 	}
-	group := m.groupOf(p)
-	if group == 0 && p.API == cloudlet.V3 {
-		problem(false, "a shared policy needs a group: give --group or --group-map")
-		return
-	}
-	m.mayIn(p, group, "Edit", problem)
-	if len(p.Live) > 0 {
-		m.mayIn(p, group, "Activate", problem)
-	}
-}
-
-// groupOf is the group that the policy is in, or will be.
-func (m *maker) groupOf(p *Planned) int64 {
-	if held, ok := m.present.Policies[p.Key()]; ok && p.ID != 0 {
-		return max(held.Group, 0)
-	}
-	return p.Group
 }
 
 // mayIn checks that the group is there and gives a capability for the policy's type. Nothing is said of a type that no

@@ -23,6 +23,9 @@ type Present struct {
 	Policies map[string]Held
 	// Origins are the ids of all origins that the account has, with their types; nil where they may not be listed.
 	Origins map[string]string
+	// Properties are the names of those that may be associated with legacy policies; nil where they were not looked for, or may
+	// not be listed.
+	Properties map[string]bool
 	// Owned are the names of policies that belong to one of the wanted sets of chunks and are not wanted.
 	Owned []string
 	// Unread says what could not be listed and so is not checked.
@@ -41,6 +44,16 @@ type Held struct {
 	Live        map[cloudlet.Network]cloudlet.InForce
 }
 
+// blank reports whether the policy is as v2 makes it: with an empty version 1, which nobody has activated.
+func (h Held) blank() bool {
+	for _, in := range h.Live {
+		if in.Effective != 0 || in.Pending != 0 {
+			return false
+		}
+	}
+	return len(h.Versions) == 1 && h.Newest == 1 && h.Versions[0].Empty
+}
+
 // HeldVersion is a version that is present.
 type HeldVersion struct {
 	Number      int64
@@ -56,7 +69,7 @@ func Look(ctx context.Context, account Account, wanted []Policy, newestOnly bool
 	l := looker{account: account, newestOnly: newestOnly, limit: limit, present: Present{
 		Kinds: map[cloudlet.API]cloudlet.Kinds{}, Policies: map[string]Held{},
 	}}
-	for _, step := range []func(context.Context, []Policy) error{l.kinds, l.groups, l.origins, l.policies} {
+	for _, step := range []func(context.Context, []Policy) error{l.kinds, l.groups, l.properties, l.origins, l.policies} {
 		if err := step(ctx, wanted); err != nil {
 			return l.present, err
 		}
@@ -122,13 +135,44 @@ func (l *looker) groups(ctx context.Context, _ []Policy) error {
 	return err
 }
 
-// origins reads which there are, if a wanted policy needs one.
-func (l *looker) origins(ctx context.Context, wanted []Policy) error {
-	if !slices.ContainsFunc(wanted, func(p Policy) bool { return p.IsOrigin() || len(p.Origins) > 0 }) {
+// properties reads which there are, if a legacy policy is to be activated for one: those of the groups, and those that are
+// associated already.
+func (l *looker) properties(ctx context.Context, wanted []Policy) error {
+	if !slices.ContainsFunc(wanted, func(p Policy) bool { return p.API == cloudlet.V2 && len(p.properties()) > 0 }) || l.present.Groups == nil {
 		return nil
 	}
-	text, err := l.account.Get(ctx, cloudlet.AllOrigins())
-	if err != nil {
+	text, err := l.optional(ctx, cloudlet.AccountProperties(), "properties", "those that policies are to be active for are not checked")
+	if err != nil || text == nil {
+		return err
+	}
+	l.present.Properties = map[string]bool{}
+	for name := range cloudlet.Members(text) {
+		l.present.Properties[name] = true
+	}
+	for _, g := range l.present.Groups {
+		for _, name := range g.Properties {
+			l.present.Properties[name] = true
+		}
+	}
+	return nil
+}
+
+// properties are those that a policy is to be active for.
+func (p Policy) properties() []string {
+	var names []string
+	for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
+		names = appendNew(names, p.Live[on].Properties...)
+	}
+	return names
+}
+
+// origins reads which there are, if a wanted policy names one.
+func (l *looker) origins(ctx context.Context, wanted []Policy) error {
+	if !slices.ContainsFunc(wanted, func(p Policy) bool { return p.IsOrigin() || len(p.Origins)+len(p.Forwards) > 0 }) {
+		return nil
+	}
+	text, err := l.optional(ctx, cloudlet.AllOrigins(), "origins", "those that rules forward to are not checked")
+	if err != nil || text == nil {
 		return err
 	}
 	var docs []json.RawMessage

@@ -3,7 +3,6 @@ package importer
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"runtime"
@@ -72,6 +71,10 @@ func FromSnapshot(ctx context.Context, s *snapshot.Snapshot, o SnapshotOptions) 
 		return nil, nil, err
 	}
 	wanted, err = r.addOrigins(wanted)
+	if r.associated > 0 {
+		r.note("associations", fmt.Sprintf("%d of %d policies with properties (%s) are not restored: an activation makes those of legacy policies, "+
+			"and a shared policy is used by whichever property names it", r.associated, r.users, strings.Join(r.properties, ", ")))
+	}
 	return wanted, r.notes, err
 }
 
@@ -112,6 +115,9 @@ type snapshotReader struct {
 	o        SnapshotOptions
 	versions map[string][]snapshot.File // by the folder of the policy or origin
 	notes    []Note
+	// What the policies are associated with.
+	associated, users int
+	properties        []string
 }
 
 func (r *snapshotReader) note(item, text string) { r.notes = append(r.notes, Note{item, text}) }
@@ -137,23 +143,26 @@ func (r *snapshotReader) policy(p cloudlet.Policy, dir string) (Policy, error) {
 	if r.o.Shared {
 		w.API = cloudlet.V3
 	}
-	rows, err := r.rows(dir)
+	rows, err := r.rows(dir, w.Source)
 	if err != nil {
 		return w, err
 	}
 	w.Live = r.live(rows)
+	if err := r.countProperties(dir); err != nil {
+		return w, err
+	}
 	err = r.addVersions(&w, dir, rows)
-	if len(w.Versions) == 0 && err == nil {
+	if len(w.Versions) == 0 && w.Refused == "" && err == nil {
 		r.note(p.String(), "no version of it is wanted or in the snapshot; the policy alone is made")
 	}
 	return w, err
 }
 
 // rows is the activation history of a policy or an origin; nothing where the snapshot has none.
-func (r *snapshotReader) rows(dir string) ([]cloudlet.Activation, error) {
+func (r *snapshotReader) rows(dir, source string) ([]cloudlet.Activation, error) {
 	name := dir + "/" + snapshot.ActivationsFile
 	if _, ok := r.s.Manifest.Files[name]; !ok {
-		r.note(dir, "the snapshot has no activation history of it: what was active is not known")
+		r.note(source, "the snapshot has no activation history of it: what was active is not known")
 		return nil, nil
 	}
 	text, err := r.s.Read(name)
@@ -161,6 +170,33 @@ func (r *snapshotReader) rows(dir string) ([]cloudlet.Activation, error) {
 		return nil, err
 	}
 	return cloudlet.ParseList(text, cloudlet.ParseActivation)
+}
+
+// countProperties notes which properties a policy is associated with: an object by name (v2), or an array with an element
+// for each network (v3).
+func (r *snapshotReader) countProperties(dir string) error {
+	name := dir + "/" + snapshot.PolicyPropertiesFile
+	if _, ok := r.s.Manifest.Files[name]; !ok {
+		return nil
+	}
+	text, err := r.s.Read(name)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for property := range cloudlet.Members(text) {
+		names = appendNew(names, property)
+	}
+	for element := range cloudlet.Elements(text) {
+		names = appendNew(names, textOf(element, "name"))
+	}
+	if len(names) > 0 {
+		r.users++
+		r.associated += len(names)
+		r.properties = appendNew(r.properties, names...)
+		slices.Sort(r.properties)
+	}
+	return nil
 }
 
 // live is what was effective on the networks that are to be activated, with the properties that it was active for.
@@ -219,7 +255,7 @@ func (r *snapshotReader) addVersions(w *Policy, dir string, rows []cloudlet.Acti
 	}
 	for on, l := range w.Live {
 		if !known[l.Version] && w.Refused == "" {
-			w.Refused = fmt.Sprintf("version %d was active on %s, and the snapshot does not have it", l.Version, on)
+			w.Refused = fmt.Sprintf("version %d was active on %s, and it is not in the snapshot or deleted there", l.Version, on)
 		}
 	}
 	return nil
@@ -272,6 +308,8 @@ func readVersion(w *Policy, number int64, ref string, doc []byte) (v Version, de
 		w.Origins = appendNew(w.Origins, dataCenterOrigins(doc)...)
 	case w.Type == "ALB":
 		w.Origins = appendNew(w.Origins, ruleOrigins(doc)...)
+	case w.Type != "ER": // whose rules forward nowhere
+		w.Forwards = appendNew(w.Forwards, ruleOrigins(doc)...)
 	}
 	return v, false, err
 }
@@ -280,93 +318,4 @@ func readVersion(w *Policy, number int64, ref string, doc []byte) (v Version, de
 func versionNumber(file string) int64 {
 	n, _ := strconv.ParseInt(strings.TrimSuffix(path.Base(file), ".json"), 10, 64)
 	return n
-}
-
-func appendNew(to []string, more ...string) []string {
-	for _, s := range more {
-		if s != "" && !slices.Contains(to, s) {
-			to = append(to, s)
-		}
-	}
-	return to
-}
-
-// ruleOrigins are the load-balancing origins that match rules forward to.
-func ruleOrigins(doc []byte) []string {
-	rules, _, err := split(doc)
-	if err != nil {
-		return nil
-	}
-	var ids []string
-	for rule := range cloudlet.Elements(rules) {
-		for name, value := range cloudlet.Members(rule) {
-			if name == "forwardSettings" {
-				ids = appendNew(ids, textOf(value, "originId"))
-			}
-		}
-	}
-	return ids
-}
-
-// dataCenterOrigins are the origins that a load-balancing version shares requests among.
-func dataCenterOrigins(doc []byte) []string {
-	var ids []string
-	for name, value := range cloudlet.Members(doc) {
-		if name != "dataCenters" {
-			continue
-		}
-		for center := range cloudlet.Elements(value) {
-			ids = appendNew(ids, textOf(center, "originId"))
-		}
-	}
-	return ids
-}
-
-// textOf is the text of a member of an object; empty where it has none.
-func textOf(object []byte, member string) string {
-	for name, value := range cloudlet.Members(object) {
-		if name == member {
-			text, _ := cloudlet.Text(value)
-			return text
-		}
-	}
-	return ""
-}
-
-// addOrigins puts the snapshot's load-balancing origins that wanted policies use before these.
-func (r *snapshotReader) addOrigins(wanted []Policy) ([]Policy, error) {
-	var used []string
-	for _, w := range wanted {
-		used = appendNew(used, w.Origins...)
-	}
-	var origins []Policy
-	for name := range r.s.Manifest.Files {
-		if path.Base(name) != snapshot.OriginFile {
-			continue
-		}
-		doc, err := r.s.Read(name)
-		if err != nil {
-			return nil, err
-		}
-		id := textOf(doc, "originId")
-		if id == "" {
-			return nil, errors.New(name + ": there is no originId")
-		}
-		if !slices.Contains(used, id) {
-			continue
-		}
-		o := Policy{Name: id, Description: textOf(doc, "description"), Source: "origin " + cloudlet.Printable(id)}
-		dir := path.Dir(name)
-		rows, err := r.rows(dir)
-		if err == nil {
-			o.Live = r.live(rows)
-			err = r.addVersions(&o, dir, rows)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("origin %s: %w", cloudlet.Printable(id), err)
-		}
-		origins = append(origins, o)
-	}
-	slices.SortFunc(origins, func(a, b Policy) int { return strings.Compare(a.Name, b.Name) })
-	return append(origins, wanted...), nil
 }

@@ -14,10 +14,10 @@ import (
 	"cloudletmig/internal/cloudlet"
 )
 
-// Users names the properties that use an Edge Redirector policy of a group now, each with those policies: the redirects
+// Users names the properties that use an Edge Redirector policy of one of the groups now, each with those policies: the redirects
 // that are brought in may belong into the same place. Policies with the ids in ours are passed over. What the account
 // does not let us list is left out.
-func Users(ctx context.Context, account Account, group int64, ours map[int64]bool, limit int) ([]Note, error) {
+func Users(ctx context.Context, account Account, groups, ours map[int64]bool, limit int) ([]Note, error) {
 	used := map[string][]string{}
 	var mu sync.Mutex
 	note := func(property, policy string) {
@@ -29,7 +29,7 @@ func Users(ctx context.Context, account Account, group int64, ours map[int64]boo
 	}
 	in := func(api cloudlet.API) ([]cloudlet.Policy, error) {
 		all, err := listPolicies(ctx, account, api)
-		return slices.DeleteFunc(all, func(p cloudlet.Policy) bool { return p.Type != "ER" || p.GroupID != group || ours[p.ID] }), allowed(err)
+		return slices.DeleteFunc(all, func(p cloudlet.Policy) bool { return p.Type != "ER" || !groups[p.GroupID] || ours[p.ID] }), allowed(err)
 	}
 	legacy, err := in(cloudlet.V2)
 	if err != nil {

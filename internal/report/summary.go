@@ -16,6 +16,7 @@ type Summary struct {
 	Failed   []Item // every item that failed
 	// Conflicts are the items that need a human, Pending those that the next run goes on with.
 	Conflicts, Pending []Item
+	Problems           []Item // what must be mended before anything is done
 	Notes              []Item // what was absent, or gone meanwhile
 }
 
@@ -42,7 +43,7 @@ func (s Summary) Text(to io.Writer) error {
 	for _, list := range []struct {
 		word  string
 		items []Item
-	}{{"PENDING", s.Pending}, {"CONFLICT", s.Conflicts}, {"FAILED", s.Failed}} {
+	}{{"PROBLEM", s.Problems}, {"PENDING", s.Pending}, {"CONFLICT", s.Conflicts}, {"FAILED", s.Failed}} {
 		for _, f := range list.items {
 			fmt.Fprintf(&b, "  %s: %s\n", list.word, plain(f.Name+": "+f.Text))
 		}

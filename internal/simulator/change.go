@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -35,6 +36,32 @@ func (a *Account) AddGroup(id, parent int64, name string, properties ...string) 
 	a.groups = append(a.groups, template(`{"location":"/cloudlets/api/v2/group-info/%d","serviceVersion":null,"apiVersion":"2.0",`+
 		`"groupId":%d,"groupName":%s,"parentId":%d,"capabilities":%s,"properties":%s}`, id, id, quote(name), parent,
 		list(capabilities).joined(), list(names).joined()))
+}
+
+// SetCapabilities says what may be done with policies of a type in a group; with none of it the group does not name the type.
+func (a *Account) SetCapabilities(group int64, code string, capabilities ...string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, g := range a.groups {
+		if n, ok := g.number("groupId"); !ok || n != group {
+			continue
+		}
+		elements, err := parseArray(g.get("capabilities"))
+		if err != nil {
+			return err
+		}
+		elements = slices.DeleteFunc(elements, func(e []byte) bool { return splitObject(e).text("cloudletCode") == code })
+		if len(capabilities) > 0 {
+			var names [][]byte
+			for _, c := range capabilities {
+				names = append(names, quote(c))
+			}
+			elements = append(elements, fmt.Appendf(nil, `{"cloudletCode":%s,"capabilities":%s}`, quote(code), list(names).joined()))
+		}
+		a.groups[i] = g.copied().set("capabilities", list(elements).joined())
+		return nil
+	}
+	return fmt.Errorf("group %d: not in the account", group)
 }
 
 // AddPolicy adds a policy: a v2 one with an empty version 1, a v3 one without versions.
