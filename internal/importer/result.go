@@ -98,7 +98,7 @@ func (r *Result) readActivations(ctx context.Context, journal job.Journal, p Pla
 // change is done.
 func madeBy[B any, ID comparable](ctx context.Context, journal job.Journal, key string) (id ID, done bool, err error) {
 	rec, ok, err := journal.Get(ctx, key)
-	if err != nil || !ok {
+	if err != nil || !ok || rec.State == "" { // it ended before anything was begun
 		return id, false, err
 	}
 	memo, err := once.MemoOf[B, ID](rec)
