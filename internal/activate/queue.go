@@ -24,6 +24,8 @@ type Options struct {
 	Account Account
 	// Log is told of each attempt, durably, before its first byte and when its end is known (once.Effect).
 	Log func(ctx context.Context, attempt once.Attempt) error
+	// Record, if set, takes the place of Log: it makes a line of the history and the record that goes with it durable.
+	Record func(ctx context.Context, rec job.Record, attempt once.Attempt) error
 
 	Settle   time.Duration // how long after an attempt its effect may come; 2 min when 0, at least twice the client's timeout
 	Poll     time.Duration // first pause between looks at an activation, growing to six times that; 10 s when 0
@@ -136,7 +138,7 @@ func (q *Queue) Item(key string, depth int, t Target, then func(Memo) []job.Item
 	a := &activation{q: q, t: t}
 	do := once.Effect[Before, string]{
 		Wanted: t.wanted(), Baseline: a.baseline, Turn: a.turn, Send: a.send, Find: a.find, Verify: a.verify, Then: then,
-		Log: q.opts.Log, Settle: q.opts.Settle, Poll: q.opts.Poll, Patience: q.opts.Deadline, Now: q.now,
+		Log: q.opts.Log, Record: q.opts.Record, Settle: q.opts.Settle, Poll: q.opts.Poll, Patience: q.opts.Deadline, Now: q.now,
 	}.Do()
 	return job.Item{Key: key, Depth: depth, Do: func(ctx context.Context, task *job.Task) (job.Step, error) {
 		a.waits = false

@@ -1,20 +1,15 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"cloudletmig/internal/activate"
-	"cloudletmig/internal/akamai"
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/job"
 )
@@ -24,22 +19,8 @@ type activateOptions struct {
 	Networks   []string
 	Deactivate bool
 	Properties []string
-	DryRun     bool        `json:"-"`
-	Wait       waitOptions `json:"-"`
-}
-
-// waitOptions are the flags of commands that wait for activations.
-type waitOptions struct {
-	Deadline, Poll time.Duration
-}
-
-func (o *waitOptions) register(f *pflag.FlagSet) {
-	f.DurationVar(&o.Deadline, "deadline", 90*time.Minute, "how long to wait for the end of one activation; then the exit code is 6")
-	f.DurationVar(&o.Poll, "poll", 10*time.Second, "first pause between two looks at an activation; it grows to six times that")
-}
-
-func (o *waitOptions) check() error {
-	return cmp.Or(positive("deadline", o.Deadline), positive("poll", o.Poll))
+	DryRun     bool     `json:"-"`
+	Deadline   deadline `json:"-"`
 }
 
 func (a *app) activateCommand() *cobra.Command {
@@ -82,7 +63,7 @@ v2 activates only policies that a property uses; --property associates one, for 
 	f.BoolVar(&o.Deactivate, "deactivate", false, "take the versions off instead (v3)")
 	f.StringArrayVar(&o.Properties, "property", nil, "associate the v2 policies with this property `NAME`, for good (repeatable)")
 	f.BoolVar(&o.DryRun, "dry-run", false, "show the plan and send nothing")
-	o.Wait.register(f)
+	o.Deadline.register(f)
 	return cmd
 }
 
@@ -107,7 +88,7 @@ func (o *activateOptions) validate(args []string) ([]wish, error) {
 	slices.Sort(o.Networks)
 	slices.Reverse(o.Networks) // staging comes before production
 	o.Networks = slices.Compact(o.Networks)
-	if err := o.Wait.check(); err != nil {
+	if err := positive("deadline", o.Deadline.d); err != nil {
 		return nil, err
 	}
 	wishes := make([]wish, 0, len(args))
@@ -197,59 +178,34 @@ func (a *app) activate(ctx context.Context, wishes []wish, o activateOptions) er
 			return err
 		}
 	}
-	r, err := a.beginOn(ctx, "activate", target, a.journalFile(), o, creds)
+	r, err := a.beginOn(ctx, "activate", target, a.loneCheckpoint(), o, creds)
 	if err != nil {
 		return err
 	}
 	if !earlier {
 		err = r.keepPlan(ctx, plan)
 	}
-	counted := &tally{}
+	w := a.newWork(r, client, o.Deadline.d)
 	if err == nil {
-		err = counted.outcome(a.runActivations(ctx, client, r, plan, o, counted))
+		err = w.tally.outcome(a.runActivations(ctx, w, plan))
 	}
-	results, resultsErr := plan.results(ctx, r, counted)
+	results, resultsErr := plan.results(ctx, r, w.tally)
 	err = errors.Join(err, resultsErr)
-	a.document["results"], a.document["classes"], a.document["run"] = list(results), counted.classes(), r.journal.ID()
+	a.document["results"], a.document["classes"], a.document["run"] = list(results), w.tally.classes(), r.journal.ID()
 	err = r.end(ctx, err, a.document)
 	return a.activateSummary(results, r, err)
 }
 
 // runActivations carries out a plan.
-func (a *app) runActivations(ctx context.Context, client *akamai.Client, r *run, plan activations, o activateOptions, counted *tally) error {
-	q := activate.New(a.queueOptions(client, r, o.Wait))
-	if err := q.Recall(ctx, r.journal, activateKeys); err != nil {
+func (a *app) runActivations(ctx context.Context, w work, plan activations) error {
+	if err := w.queue.Recall(ctx, w.run.journal, activateKeys); err != nil {
 		return err
 	}
-	progress := a.showProgress("activate", waits(q, slowed(client)))
+	progress := a.showProgress("activate", func() string { return waiting(w.queue, w.client) })
 	defer progress.Stop()
-	return job.Pool{Workers: a.global.Workers, Journal: r.journal, Watch: func(e job.Event) {
+	w.pool.Watch = func(e job.Event) {
 		progress.Watch(e)
-		counted.watch(e)
-	}}.Run(ctx, plan.items(q)...)
-}
-
-// queueOptions are those of an activation queue that works for a run.
-func (a *app) queueOptions(client *akamai.Client, r *run, w waitOptions) activate.Options {
-	return activate.Options{
-		Account: client, Log: r.logAttempt, Settle: a.settleWindow(), Poll: w.Poll, Deadline: w.Deadline, Now: time.Now,
+		w.tally.watch(e)
 	}
-}
-
-// settleWindow is how long an unanswered write may still take effect.
-func (a *app) settleWindow() time.Duration {
-	if a.global.Settle > 0 {
-		return a.global.Settle
-	}
-	return 2 * a.global.Timeout
-}
-
-// waits adds to what slows a run down that it waits for the limit of activations.
-func waits(q *activate.Queue, otherwise func() string) func() string {
-	return func() string {
-		if at := q.Opens(); !at.IsZero() {
-			return "waiting for the activation limit, next slot at " + at.Local().Format(time.TimeOnly)
-		}
-		return otherwise()
-	}
+	return w.pool.Run(ctx, plan.items(w.queue)...)
 }

@@ -10,21 +10,12 @@ import (
 
 	"cloudletmig/internal/checkpoint"
 	"cloudletmig/internal/job"
-	"cloudletmig/internal/once"
 )
 
-// journalFile is the journal of runs that have no folder of their own.
-func (a *app) journalFile() string {
-	if a.global.Checkpoint != "" {
-		return a.global.Checkpoint
-	}
-	return defaultCheckpoint
-}
-
 // recordedPlan reads into plan what an unfinished run of the same command carries out, and reports whether there is one:
-// that counts, whatever a new look at the account would give.
+// that counts, whatever a new look at the account would give. It makes no journal.
 func (a *app) recordedPlan(ctx context.Context, kind, target string, plan any) (found bool, err error) {
-	file := a.journalFile()
+	file := a.loneCheckpoint()
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) || a.global.Fresh {
 		return false, nil
 	}
@@ -60,9 +51,4 @@ func (r *run) keepPlan(ctx context.Context, plan any) error {
 		return err
 	}
 	return r.journal.Put(ctx, job.Record{Key: planKey, State: job.Done, Data: text})
-}
-
-// logAttempt is once.Effect.Log: it adds a line to the history of an item.
-func (r *run) logAttempt(ctx context.Context, attempt once.Attempt) error {
-	return r.journal.Log(ctx, checkpoint.Attempt(attempt))
 }

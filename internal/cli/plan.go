@@ -47,7 +47,6 @@ type work struct {
 	queue  *activate.Queue
 	settle time.Duration
 	poll   time.Duration
-	log    func(context.Context, once.Attempt) error
 	record func(context.Context, job.Record, once.Attempt) error
 }
 
@@ -172,15 +171,12 @@ func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration) wor
 	}
 	w := work{
 		run: r, client: client, tally: &tally{}, settle: settle, poll: min(max(settle/20, 50*time.Millisecond), 5*time.Second),
-		log: func(ctx context.Context, attempt once.Attempt) error {
-			return r.journal.Log(ctx, checkpoint.Attempt(attempt))
-		},
 		record: func(ctx context.Context, rec job.Record, attempt once.Attempt) error {
 			return r.journal.PutLogged(ctx, []checkpoint.Attempt{checkpoint.Attempt(attempt)}, rec)
 		},
 		pool: job.Pool{Workers: a.global.Workers, Journal: r.journal},
 	}
-	w.queue = activate.New(activate.Options{Account: client, Log: w.log, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline})
+	w.queue = activate.New(activate.Options{Account: client, Record: w.record, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline})
 	return w
 }
 
