@@ -343,6 +343,9 @@ func TestChangedInput(t *testing.T) {
 			}
 			first.signal(syscall.SIGKILL)
 			first.wait()
+			if err := l.listener.Deserted(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			l.server.SetFaults()
 			want := c.want(l)
 			l.forget(nil)

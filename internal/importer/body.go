@@ -14,21 +14,17 @@ const (
 	maxBytes = 5242880
 )
 
-// versionBody is what is sent to make a version of a policy: the description, the match rules as they stand in the
+// versionBody is what is sent to make a version of a policy: the description, the match rules (split) as they stand in the
 // document but without what the API refuses, and the configuration of a waiting room. Rules that are null are sent as [].
 //
 // Refused are location, in any rule, and what today's schemas lack: matchURL of FR and AS and disabled of FR in v3
 // (Cloudlets API v3, match rules). Where such a member says something its rule is an error; null and false say nothing.
-func versionBody(p Policy, description string, doc []byte) ([]byte, error) {
+func versionBody(p Policy, description string, rules, rest []byte) ([]byte, error) {
 	text, err := cloudlet.Marshal(description, "")
 	if err != nil {
 		return nil, err
 	}
-	rules, rest, err := split(doc)
-	if err != nil {
-		return nil, err
-	}
-	body := make([]byte, 0, len(doc)+len(text)+64)
+	body := make([]byte, 0, len(rules)+len(rest)+len(text)+64)
 	body = append(append(body, `{"description":`...), text...)
 	if p.API == cloudlet.V2 {
 		body = append(body, `,"matchRuleFormat":"1.0"`...)
@@ -173,6 +169,10 @@ func hashOf(p Policy, doc []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return hashOfParts(rules, configuration)
+}
+
+func hashOfParts(rules, configuration []byte) (string, error) {
 	hash, err := cloudlet.CanonicalHash(rules)
 	if err != nil || configuration == nil {
 		return hash, err
@@ -186,5 +186,29 @@ func bodyOf(p Policy, v Version, doc []byte) ([]byte, error) {
 	if p.IsOrigin() {
 		return balancingBody(doc)
 	}
-	return versionBody(p, v.Description, doc)
+	rules, rest, err := split(doc)
+	if err != nil {
+		return nil, err
+	}
+	return versionBody(p, v.Description, rules, rest)
+}
+
+// weigh gives the hash and the body of a version's document.
+func weigh(p Policy, v Version, doc []byte) (hash string, body []byte, err error) {
+	if p.IsOrigin() {
+		if body, err = balancingBody(doc); err != nil {
+			return "", nil, err
+		}
+		hash, err = cloudlet.CanonicalHash(slices.Concat([]byte("["), body, []byte("]")))
+		return hash, body, err
+	}
+	rules, rest, err := split(doc)
+	if err != nil {
+		return "", nil, err
+	}
+	if hash, err = hashOfParts(rules, rest); err != nil {
+		return "", nil, err
+	}
+	body, err = versionBody(p, v.Description, rules, rest)
+	return hash, body, err
 }

@@ -61,7 +61,7 @@ func (p *Policy) read(c Chunk, doc []byte, check func(string, []byte) error) (er
 	if p.Type, err = typeOf(doc); err != nil {
 		return err
 	}
-	body, err := versionBody(*p, v.Description, doc)
+	body, err := bodyOf(*p, v, doc)
 	if err != nil {
 		return err
 	}

@@ -299,10 +299,8 @@ func readVersion(w *Policy, number int64, ref string, doc []byte) (v Version, de
 	if in.Deleted {
 		return v, true, nil
 	}
-	if v.Hash, err = hashOf(*w, doc); err != nil {
-		return v, false, err
-	}
-	body, err := bodyOf(*w, v, doc)
+	var body []byte
+	v.Hash, body, err = weigh(*w, v, doc)
 	v.measure(body)
 	switch {
 	case err != nil:
