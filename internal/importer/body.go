@@ -153,7 +153,11 @@ func Hash(p Policy, doc []byte) (string, error) { return hashOf(p, doc) }
 // Body is what is sent to make a version of p with the rules of a document: the API gets what it takes, and nothing that
 // says something is left out silently.
 func Body(p Policy, description string, doc []byte) ([]byte, error) {
-	return versionBody(p, description, doc)
+	rules, rest, err := split(doc)
+	if err != nil {
+		return nil, err
+	}
+	return versionBody(p, description, rules, rest)
 }
 
 // hashOf is the hash by which a version's document is compared with others of its kind.
