@@ -66,7 +66,7 @@ func (t *tally) watch(e job.Event) {
 	case job.KeptDone:
 		t.kept++
 	case job.Failed:
-		item := report.Item{Name: e.Key, Text: oneLine(e.Err.Error())}
+		item := report.Item{Name: e.Key, Text: strings.TrimPrefix(oneLine(e.Err.Error()), e.Key+": ")}
 		switch status := cloudlet.StatusOf(e.Err); {
 		case errors.Is(e.Err, job.ErrPending):
 			t.Pending = append(t.Pending, item)

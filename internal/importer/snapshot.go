@@ -255,8 +255,8 @@ func (r *snapshotReader) addVersions(w *Policy, dir string, rows []cloudlet.Acti
 		known[n] = true
 		w.Versions = append(w.Versions, v)
 	}
-	for on, l := range w.Live {
-		if !known[l.Version] && w.Refused == "" {
+	for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
+		if l, ok := w.Live[on]; ok && !known[l.Version] && w.Refused == "" {
 			w.Refused = fmt.Sprintf("version %d was active on %s, and it is not in the snapshot or deleted there", l.Version, on)
 		}
 	}
