@@ -140,19 +140,8 @@ func (s service) export(tb testing.TB, dir string, flags ...string) usage {
 // bare GETs the paths with as many workers, every request signed, and nothing else; keep is given every body.
 func (s service) bare(tb testing.TB, paths []string, keep func(n int, body io.Reader) error) time.Duration {
 	tb.Helper()
-	signer, err := edgegrid.New(edgegrid.WithFile(filepath.Join(s.dir, "edgerc")))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	pem, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: benchWorkers}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
+	signer, client := s.bareClient(tb)
+	defer client.CloseIdleConnections()
 	begun := time.Now()
 	queue := make(chan int)
 	group, ctx := errgroup.WithContext(tb.Context())
@@ -177,6 +166,23 @@ func (s service) bare(tb testing.TB, paths []string, keep func(n int, body io.Re
 		tb.Fatal(err)
 	}
 	return time.Since(begun)
+}
+
+// bareClient signs and sends, and does nothing else.
+func (s service) bareClient(tb testing.TB) (*edgegrid.Config, *http.Client) {
+	tb.Helper()
+	signer, err := edgegrid.New(edgegrid.WithFile(filepath.Join(s.dir, "edgerc")))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pem, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: benchWorkers}
+	return signer, &http.Client{Transport: transport}
 }
 
 func get(ctx context.Context, client *http.Client, signer *edgegrid.Config, url string, keep func(io.Reader) error) error {
@@ -351,7 +357,12 @@ func openJournal(b *testing.B) job.Journal {
 
 func exportWith(b *testing.B, client *akamai.Client, journal job.Journal) {
 	b.Helper()
-	folder, err := durable.Create(filepath.Join(b.TempDir(), "snapshot"))
+	exportTo(b, client, journal, filepath.Join(b.TempDir(), "snapshot"), snapshot.Manifest{})
+}
+
+func exportTo(b *testing.B, client *akamai.Client, journal job.Journal, dir string, m snapshot.Manifest) {
+	b.Helper()
+	folder, err := durable.Create(dir)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -361,7 +372,7 @@ func exportWith(b *testing.B, client *akamai.Client, journal job.Journal) {
 		Options: export.Options{APIs: []cloudlet.API{cloudlet.V2, cloudlet.V3}, Versions: export.AllVersions, Format: export.Pretty},
 		Log:     slog.New(slog.DiscardHandler), Now: time.Now,
 	}
-	if _, err := e.Run(b.Context(), snapshot.Manifest{}); err != nil {
+	if _, err := e.Run(b.Context(), m); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -248,3 +248,47 @@ func TestSecretsEchoed(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretsOfChanges restores and imports at the highest verbosity, under faults of all kinds and killed, and reads every
+// byte that is left: journals, reports, imported.json.
+func TestSecretsOfChanges(t *testing.T) {
+	t.Parallel()
+	snapshot := snapshotOf(t, shopAccount(t))
+	chunks, _ := chunkFolder(t, 2)
+	for name, f := range map[string]simulator.Fault{
+		"none": {Kind: simulator.FaultLatency}, "401": {Kind: simulator.FaultRefused, Methods: []string{"POST"}},
+		"html": {Kind: simulator.FaultHTML, Methods: []string{"POST"}, Path: "/versions", Max: 1}, "html-403": {Kind: simulator.FaultHTML, Status: 403, Methods: []string{"POST"}},
+		"reset": {Kind: simulator.FaultResetAfter, Methods: []string{"POST"}, Probability: .3}, "cut": {Kind: simulator.FaultCutJSON, Methods: []string{"POST"}, Probability: .3},
+		"late":     {Kind: simulator.FaultLateEffect, Methods: []string{"POST"}, Probability: .3, Delay: 200 * time.Millisecond},
+		"429":      {Kind: simulator.FaultLimit, Methods: []string{"POST"}, Max: 3, Delay: 5 * time.Millisecond},
+		"redirect": {Kind: simulator.FaultRedirect, Methods: []string{"POST"}, Path: "/versions", Location: "https://localhost:1", Max: 1}, "kill": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, simulator.Options{
+				Account: emptyAccount(t), Credentials: canaries(), ActivationTime: 20 * time.Millisecond, BalancingTime: 20 * time.Millisecond,
+			}, simulator.ListenOptions{})
+			for n, args := range [][]string{
+				{"restore", snapshot, "--group", "77", "--activate", "recorded", "--report", l.path("report"), "--checkpoint", l.path("restore.db")},
+				{"import", chunks, "--group", "77", "--activate", "staging,production", "--out", l.path("imported"), "--checkpoint", l.path("import.db")},
+			} {
+				args = append(hasty(args...), "--log-level", "debug", "--log-format", []string{"text", "json"}[n], "--output", []string{"json", "text"}[n])
+				var o outcome
+				if name == "kill" {
+					c, _ := l.interruptedAt(20, syscall.SIGKILL, args...)
+					o = c.wait()
+					l.watchAt(0, nil)
+				} else {
+					l.server.SetFaults(f)
+					o = l.run(args...)
+				}
+				if len(o.err) < 1000 {
+					t.Errorf("nothing was logged: %s", o)
+				}
+				l.server.SetFaults()
+				again := l.must(0, args...)
+				l.noSecretBelow(t, name, o, again, l.must(0, "runs", "--checkpoint", args[slices.Index(args, "--checkpoint")+1], "--output", "json"))
+			}
+		})
+	}
+}

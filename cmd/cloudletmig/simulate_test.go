@@ -131,8 +131,9 @@ func (f *faults) Set(text string) error {
 }
 
 // simulate starts a simulator in this process: of samples/account, with -only of some of its policies, which takes less
-// time; with -policies of a generated account; with -empty of one without groups, policies and origins. With -strict v3
-// refuses members of rules that its schemas lack. With
+// time; with -policies of a generated account; with -empty of one without groups, policies and origins. Activations take no
+// time unless -activation-time and -balancing-time say so; those of the version in -fail-activation VERSION=REASON fail.
+// With -strict v3 refuses members of rules that its schemas lack. With
 // -again it is the account, the credentials and the address of the simulator before, which ends. Its credentials become
 // those of ~/.edgerc, and its authority is trusted.
 func simulate(ts *testscript.TestScript, neg bool, args []string) {
@@ -152,6 +153,10 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	flags.Var(statuses(opt.Absent), "absent", "")
 	flags.Var((*faults)(&opt.Faults), "fault", "")
 	again := flags.Bool("again", false, "")
+	flags.DurationVar(&opt.ActivationTime, "activation-time", -1, "")
+	flags.DurationVar(&opt.BalancingTime, "balancing-time", -1, "")
+	flags.IntVar(&opt.RunningStatus, "running-status", 0, "")
+	failing := flags.String("fail-activation", "", "") // VERSION=REASON
 	accountKey := flags.String("account-key", "", "")
 	flags.BoolVar(&opt.StrictRules, "strict", false, "")
 	empty := flags.Bool("empty", false, "")
@@ -161,6 +166,14 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("simulate takes no such flags: %v", err)
 	}
 	opt.Clock = func() time.Time { return time.Now().Add(*skew) }
+	if version, reason, given := strings.Cut(*failing, "="); given {
+		opt.FailActivation = func(a simulator.Activation) string {
+			if strconv.FormatInt(a.Version, 10) != version {
+				return ""
+			}
+			return reason
+		}
+	}
 	opt.Access = func(r simulator.Request) {
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -18,12 +18,12 @@ type dryRun struct {
 // do goes on with the activation; that of a load-balancing version begins with a dry run, which says whether the API would
 // take it (Cloudlets API v2, Activate a load balancing version).
 func (a *activation) do(ctx context.Context, task *job.Task, do func(context.Context, *job.Task) (job.Step, error)) (job.Step, error) {
-	if a.t.Origin != "" && !a.dry {
+	if a.t.Origin != "" && !a.dried {
 		again, err := a.rehearse(ctx, task)
 		if err != nil || !again.IsZero() {
 			return job.Step{Again: again}, err
 		}
-		a.dry = true
+		a.dried = true
 	}
 	return do(ctx, task)
 }
@@ -44,6 +44,7 @@ func (a *activation) rehearse(ctx context.Context, task *job.Task) (time.Time, e
 		return time.Time{}, err
 	}
 	answer, err := a.attempt(context.WithoutCancel(ctx), cloudlet.ActivateOrigin(a.t.Origin, a.t.Version, a.t.Network, true))
+	a.dry = a.q.now()
 	api, isAPI := errors.AsType[*cloudlet.APIError](err)
 	switch {
 	case err == nil, isAPI && api.Verdict == cloudlet.Conflict: // once waits for what is in the way

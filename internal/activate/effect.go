@@ -22,7 +22,7 @@ func (a *activation) baseline(ctx context.Context) (Before, string, error) {
 	if err != nil {
 		return Before{}, "", err
 	}
-	before := Before{Target: a.t, Effective: inForce(rows, a.t.Network), Mark: markOf(rows, a.t.Network)}
+	before := Before{Target: a.t, Effective: inForce(rows, a.t.Network), Mark: markOf(rows, a.t.Network), Dry: a.dry.Round(0).UTC()}
 	pending, inTheWay := a.pending(rows)
 	switch {
 	case pending != nil && !inTheWay:

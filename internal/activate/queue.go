@@ -24,6 +24,8 @@ type Options struct {
 	Account Account
 	// Log is told of each attempt, durably, before its first byte and when its end is known (once.Effect).
 	Log func(ctx context.Context, attempt once.Attempt) error
+	// Record, if set, takes the place of Log: it makes a line of the history and the record that goes with it durable.
+	Record func(ctx context.Context, rec job.Record, attempt once.Attempt) error
 
 	Settle   time.Duration // how long after an attempt its effect may come; 2 min when 0, at least twice the client's timeout
 	Poll     time.Duration // first pause between looks at an activation, growing to six times that; 10 s when 0
@@ -63,46 +65,49 @@ func New(opts Options) *Queue {
 	return q
 }
 
-// Recall lets the attempts count that an earlier process recorded in the journal under keys with the prefix, and obeys what
-// a refusal told it, so that both together stay within the limits. It is to be called before a run goes on. Records of
+// Recall lets the last attempt of each item count that an earlier process recorded in the journal under keys with the
+// prefix, and obeys what a refusal told it, so that both together stay within the limits. It is to be called before a run goes on. Records of
 // other things are passed over.
 func (q *Queue) Recall(ctx context.Context, journal job.Journal, prefix string) error {
-	now := q.now()
 	for rec, err := range journal.All(ctx, prefix) {
 		if err != nil {
 			return fmt.Errorf("read what was activated before: %w", err)
 		}
 		var memo Memo
 		var before dryRun
-		switch {
-		case json.Unmarshal(rec.Data, &before) == nil && !before.Dry.IsZero():
-			q.recall(origins, before.Dry.Add(q.opts.Settle), now)
-		case json.Unmarshal(rec.Data, &memo) != nil || memo.Last.IsZero() || memo.Base.Target.Version == 0:
-		default:
-			end := memo.Ended
-			if end.IsZero() { // cut off: the request may have been on its way until now
-				end = memo.Last.Add(q.opts.Settle)
-			}
+		if json.Unmarshal(rec.Data, &before) == nil && !before.Dry.IsZero() {
+			q.recall(origins, time.Time{}, before.Dry)
+			continue
+		}
+		if json.Unmarshal(rec.Data, &memo) != nil || memo.Base.Target.Version == 0 {
+			continue
+		}
+		if !memo.Base.Dry.IsZero() {
+			q.recall(origins, memo.Base.Dry, memo.Base.Dry)
+		}
+		if !memo.Last.IsZero() {
 			k := memo.Base.Target.kind()
-			q.recall(k, end, now)
+			q.recall(k, memo.Ended, memo.Last)
 			q.mu.Lock()
 			q.buckets[k].heard(0, memo.NotBefore)
 			q.mu.Unlock()
-			if k == origins && memo.N == 1 {
-				q.recall(k, end, now) // its dry run came shortly before
-			}
 		}
 	}
 	return nil
 }
 
-func (q *Queue) recall(k kind, end, now time.Time) {
-	if end.After(now) {
-		end = now
+// recall counts an attempt that began and ended then. One without an end was cut off, and may have been on its way until
+// its process ended.
+func (q *Queue) recall(k kind, ended, began time.Time) {
+	if ended.IsZero() {
+		ended = began.Add(q.opts.Settle)
+	}
+	if now := q.now(); ended.After(now) {
+		ended = now
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.buckets[k].occupy(end)
+	q.buckets[k].occupy(ended)
 }
 
 // Opens is when the next activation may be sent, while items wait for that because of a limit; the zero time when none
@@ -133,7 +138,7 @@ func (q *Queue) Item(key string, depth int, t Target, then func(Memo) []job.Item
 	a := &activation{q: q, t: t}
 	do := once.Effect[Before, string]{
 		Wanted: t.wanted(), Baseline: a.baseline, Turn: a.turn, Send: a.send, Find: a.find, Verify: a.verify, Then: then,
-		Log: q.opts.Log, Settle: q.opts.Settle, Poll: q.opts.Poll, Patience: q.opts.Deadline, Now: q.now,
+		Log: q.opts.Log, Record: q.opts.Record, Settle: q.opts.Settle, Poll: q.opts.Poll, Patience: q.opts.Deadline, Now: q.now,
 	}.Do()
 	return job.Item{Key: key, Depth: depth, Do: func(ctx context.Context, task *job.Task) (job.Step, error) {
 		a.waits = false
@@ -150,9 +155,10 @@ type activation struct {
 	q        *Queue
 	t        Target
 	place    place
-	waits    bool // this call of Do ended with a wait for a slot
-	dry      bool // origins: the API said in this process that it could be done
-	failures int  // origins: dry runs that had no answer
+	waits    bool      // this call of Do ended with a wait for a slot
+	dry      time.Time // origins: when the dry run of this process was over
+	dried    bool      // origins: no dry run is needed any more
+	failures int       // origins: dry runs that had no answer
 }
 
 // turn is once.Effect.Turn.

@@ -3,6 +3,7 @@ package activate_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -20,6 +21,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const policies = 120 // of P6
+
+var seed = flag.Uint64("seed", 1, "of what the network does")
 
 // both makes an item for each policy: staging, then production.
 func both(api cloudlet.API, ids []int64, version int64) func(*activate.Queue) []job.Item {
@@ -75,7 +78,7 @@ func TestLimitsHold(t *testing.T) {
 					}
 					return ""
 				}
-				w := newWorld(t, 1, opt)
+				w := newWorld(t, *seed, opt)
 				w.faults = c.faults
 				ids := make([]int64, policies)
 				for i := range ids {
@@ -93,9 +96,15 @@ func TestLimitsHold(t *testing.T) {
 				for _, id := range ids {
 					for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
 						mine, all := w.rows(c.api, id, 3, on)
-						if len(mine) != 1 || mine[0].Status != cloudlet.Active || cloudlet.InForceOn(all, on).Effective != 3 {
-							t.Errorf("%d on %s: %d activations: %v", id, on, len(mine), mine)
+						// Somebody else's activation may have been adopted, and ours have come late after it.
+						if cloudlet.InForceOn(all, on).Effective != 3 || len(mine) != 1 && !c.meddle {
+							t.Errorf("%d on %s: version 3 was activated %d times", id, on, len(mine))
 						}
+					}
+				}
+				for request, n := range w.effects {
+					if n > 1 {
+						t.Errorf("%d times: %s", n, request)
 					}
 				}
 				if n := w.most(string(c.api)); n > c.limit {
@@ -125,7 +134,7 @@ func lifetimes(w *world, lives []int, items func(*activate.Queue) []job.Item) ou
 		if !errors.Is(out.err, errDied) && !errors.Is(out.err, context.DeadlineExceeded) {
 			w.t.Errorf("a run that was to end early ended with %v: %v", out.err, out.failed)
 		}
-		time.Sleep(time.Second)
+		_ = pause(w.t.Context(), time.Second)
 	}
 	return w.live(w.t.Context(), 0, activate.Options{}, items)
 }

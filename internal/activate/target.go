@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/once"
@@ -109,4 +110,6 @@ type Before struct {
 	Effective int64 `json:"effective"`
 	// Mark tells later rows of the history from those that were there.
 	Mark Mark `json:"mark"`
+	// Dry is when the dry run was over, of an origin's activation.
+	Dry time.Time `json:"dry,omitzero"`
 }

@@ -33,6 +33,7 @@ type world struct {
 	server *simulator.Server
 	journal
 	latency time.Duration // at most, each way
+	workers int
 	faults  map[string]float64
 	meddle  func(post string) // what somebody else does just before an activation arrives
 
@@ -41,6 +42,7 @@ type world struct {
 	arrivals map[string][]time.Time // of requests that count for a limit, by kind
 	told     map[string]time.Time   // when the next is allowed, as far as this process knows or its journal
 	posts    []string
+	effects  map[string]int // how often each request of ours took effect
 	reads    int
 	hit      map[string]int
 }
@@ -54,7 +56,7 @@ func newWorld(t *testing.T, seed uint64, opt simulator.Options) *world {
 	}
 	w := &world{
 		t: t, server: simulator.New(opt), random: rand.New(rand.NewPCG(seed, 2)), arrivals: map[string][]time.Time{}, told: map[string]time.Time{},
-		hit: map[string]int{}, latency: 2 * time.Second,
+		hit: map[string]int{}, effects: map[string]int{}, latency: 2 * time.Second, workers: 8,
 	}
 	t.Cleanup(w.server.Close)
 	return w
@@ -118,6 +120,17 @@ func (w *world) fault(kind string) bool {
 	return true
 }
 
+// first is a fault that happens once.
+func (w *world) first(kind string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.faults[kind] == 0 || w.hit[kind] > 0 {
+		return false
+	}
+	w.hit[kind]++
+	return true
+}
+
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -140,19 +153,25 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	w.arrived(kind, r, body)
-	serve := func() *http.Response {
-		again := r.Clone(context.WithoutCancel(r.Context()))
+	ctx := context.WithoutCancel(r.Context())
+	serve := func() *httptest.ResponseRecorder {
+		again := r.Clone(ctx)
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		rec := httptest.NewRecorder()
 		w.server.ServeHTTP(rec, again)
-		return rec.Result()
+		if kind != "" && rec.Code < 300 {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.effects[r.URL.Path+" "+string(body)]++
+		}
+		return rec
 	}
 	if kind != "" {
 		if w.meddle != nil {
 			w.meddle(r.URL.Path + " " + string(body))
 		}
 		switch {
-		case w.fault("reset before"):
+		case w.first("lose"), w.fault("reset before"):
 			return nil, io.ErrUnexpectedEOF
 		case w.fault("reply lost"):
 			serve()
@@ -171,7 +190,7 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 			})
 		}
 	}
-	return w.back(r, serve())
+	return w.back(r, serve().Result())
 }
 
 // arrived notes a request as the server sees it.
@@ -216,9 +235,12 @@ func (w *world) obeys(kind string) {
 }
 
 // recalls leaves of what was told only what the journal says of it: the rest died with the process.
-func (w *world) recalls() {
+func (w *world) recalls(ctx context.Context) {
 	w.told = map[string]time.Time{}
-	for rec := range w.kept.All(w.t.Context(), "") {
+	for rec, err := range w.kept.All(ctx, "") {
+		if err != nil {
+			w.t.Error(err)
+		}
 		memo, err := once.MemoOf[activate.Before, string](rec)
 		if kind := string(memo.Base.Target.API); err == nil && memo.NotBefore.After(w.told[kind]) {
 			w.told[kind] = memo.NotBefore
@@ -267,9 +289,17 @@ func (w *world) rows(api cloudlet.API, id, version int64, on cloudlet.Network) (
 
 // stranger activates as somebody else would, by a request of its own.
 func (w *world) stranger(id, version int64, network string) {
-	body := fmt.Sprintf(`{"network":"%s","operation":"ACTIVATION","policyVersion":%d}`, network, version)
-	r := httptest.NewRequest(http.MethodPost, fmt.Sprintf("/cloudlets/v3/policies/%d/activations", id), strings.NewReader(body))
-	w.server.ServeHTTP(httptest.NewRecorder(), r)
+	w.post(fmt.Sprintf("/cloudlets/v3/policies/%d/activations", id), fmt.Sprintf(`{"network":"%s","operation":"ACTIVATION","policyVersion":%d}`, network, version))
+}
+
+// strangerV2 is stranger for a v2 policy.
+func (w *world) strangerV2(id, version int64, network string) {
+	w.post(fmt.Sprintf("/cloudlets/api/v2/policies/%d/versions/%d/activations", id, version),
+		fmt.Sprintf(`{"network":"%s","additionalPropertyNames":["www.example.com"]}`, network))
+}
+
+func (w *world) post(path, body string) {
+	w.server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, path, strings.NewReader(body)))
 }
 
 // journal is what outlives a process; its process may die at a certain write.
@@ -350,7 +380,7 @@ type outcome struct {
 // live is one life of the program: it ends when all is done, ctx ends, or at its n-th write to the journal.
 func (w *world) live(ctx context.Context, dieAt int, opts activate.Options, items func(*activate.Queue) []job.Item) outcome {
 	w.t.Helper()
-	w.recalls()
+	w.recalls(ctx)
 	p := &process{w: w, client: w.client(), dieAt: dieAt}
 	defer p.client.Close()
 	opts.Account = p
@@ -359,7 +389,7 @@ func (w *world) live(ctx context.Context, dieAt int, opts activate.Options, item
 		w.t.Fatal(err)
 	}
 	var mu sync.Mutex
-	out.err = job.Pool{Workers: 8, Journal: recorded{p}, Watch: func(e job.Event) {
+	out.err = job.Pool{Workers: w.workers, Journal: recorded{p}, Watch: func(e job.Event) {
 		if e.Kind == job.Failed {
 			mu.Lock()
 			defer mu.Unlock()

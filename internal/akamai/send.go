@@ -29,7 +29,11 @@ func (c *Client) change(ctx context.Context, r call) (*answer, error) {
 	if res.err == nil && ok(res.answer) {
 		return res.answer, nil
 	}
-	return res.answer, c.failure(r, res, 1)
+	e := c.failure(r, res, 1)
+	if e.Status == http.StatusTooManyRequests {
+		e.RetryAt = rateOf(res.answer, c.now()).Next
+	}
+	return res.answer, e
 }
 
 // rateOf is what an answer says of its operation's limit.

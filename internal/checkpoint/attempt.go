@@ -3,6 +3,8 @@ package checkpoint
 import (
 	"context"
 	"time"
+
+	"cloudletmig/internal/job"
 )
 
 // Attempt is one line of an item's history: something was sent, or an answer to it came.
@@ -19,6 +21,11 @@ type Attempt struct {
 // key, number and verdict once more is an error.
 func (r *Run) Log(ctx context.Context, attempts ...Attempt) error {
 	return r.db.submit(ctx, &write{run: r.seq, attempts: attempts})
+}
+
+// PutLogged stores records as Put does and adds attempts to the history as Log does, all or nothing, in one commit.
+func (r *Run) PutLogged(ctx context.Context, attempts []Attempt, records ...job.Record) error {
+	return r.db.submit(ctx, &write{run: r.seq, puts: records, attempts: attempts})
 }
 
 // Attempts gives the history of key in the order of its numbers, of each what was sent first.

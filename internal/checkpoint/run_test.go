@@ -333,3 +333,22 @@ func TestAttempts(t *testing.T) {
 		t.Errorf("a change of the history: %v", err)
 	}
 }
+
+// A record and the line of the history that goes with it are stored both or neither.
+func TestPutLogged(t *testing.T) {
+	run := begin(t, open(t, journalPath(t)), RunInfo{Kind: "import", Target: "dir"})
+	line := Attempt{Key: "a", N: 1, At: epoch}
+	if err := run.PutLogged(t.Context(), []Attempt{line}, job.Record{Key: "a", State: "sent"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.PutLogged(t.Context(), []Attempt{line}, job.Record{Key: "a", State: "created"}); err == nil {
+		t.Error("the same line twice was taken")
+	}
+	rec, ok, err := run.Get(t.Context(), "a")
+	if err != nil || !ok || rec.State != "sent" {
+		t.Errorf("%+v, %v, %v", rec, ok, err)
+	}
+	if all, err := run.Attempts(t.Context(), "a"); err != nil || len(all) != 1 {
+		t.Errorf("%v, %v", all, err)
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"cloudletmig/internal/akamai"
 	"cloudletmig/internal/report"
 )
 
@@ -33,7 +34,8 @@ type app struct {
 	out    io.Writer
 	err    io.Writer
 	global globalOptions
-	target string // resume: what the run that goes on works on
+	creds  akamai.Credentials // of the account that is changed
+	target string             // resume: what the run that goes on works on
 
 	progress *report.Progress // nil until a command shows progress
 	log      *slog.Logger
@@ -111,8 +113,8 @@ Try it without an account: cloudletmig demo`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{text: err.Error(), hint: cmd.CommandPath() + " --help lists the flags"}
 	})
-	root.AddCommand(a.exportCommand(), a.verifyCommand(), a.diffCommand(), a.listCommand(), a.convertCommand(), a.traceCommand(), a.importCommand(), a.restoreCommand(),
-		a.runsCommand(), a.resumeCommand(),
+	root.AddCommand(a.exportCommand(), a.verifyCommand(), a.diffCommand(), a.listCommand(), a.convertCommand(), a.traceCommand(),
+		a.importCommand(), a.restoreCommand(), a.upgradeCommand(), a.activateCommand(), a.runsCommand(), a.resumeCommand(),
 		a.simulateCommand(), a.demoCommand(), a.versionCommand(), a.completionCommand())
 	root.SetHelpCommand(a.helpCommand())
 	root.CompletionOptions.DisableDefaultCmd = true

@@ -113,7 +113,11 @@ func planVersions(p importer.Planned) string {
 func planNetworks(p importer.Planned) string {
 	var parts []string
 	for _, on := range p.Activations() {
-		parts = append(parts, fmt.Sprintf("%s %d", on, p.Live[on].Version))
+		text := fmt.Sprintf("%s %d", on, p.Live[on].Version)
+		if !slices.Contains(p.Activate, on) {
+			text += " (live)"
+		}
+		parts = append(parts, text)
 	}
 	return strings.Join(parts, ", ")
 }
@@ -124,6 +128,9 @@ func planWhy(p importer.Planned) string {
 		return cloudlet.Printable(p.Why)
 	}
 	var parts []string
+	if p.Describe {
+		parts = append(parts, "its description has the mark of a run that was cut off, and is put back")
+	}
 	for _, c := range p.Compared {
 		parts = append(parts, fmt.Sprintf("against %s version %d: %d rules added, %d removed, %d changed, %d moved", c.With, c.Version, c.Added, c.Removed, c.Changed, c.Moved))
 	}
@@ -151,11 +158,14 @@ func ranges(numbers []int64) string {
 // importQuestion is what a human is asked; empty where nothing would be sent.
 func importQuestion(plan importer.Plan) string {
 	policies, versions := plan.Changes()
-	activations := activationsOf(plan)
-	if policies+versions+activations == 0 {
+	activations, descriptions := activationsOf(plan), plan.Descriptions()
+	if policies+versions+activations+descriptions == 0 {
 		return ""
 	}
 	text := "Make " + changesText(policies, versions)
+	if descriptions > 0 {
+		text += ", put " + plural(descriptions, "description", "descriptions") + " back"
+	}
 	if activations > 0 {
 		text += ", and see to " + plural(activations, "activation", "activations") + " (v3 takes 10 a minute)"
 	}
@@ -206,6 +216,8 @@ func (e *blocked) Error() string {
 func (e *blocked) Hint() string {
 	return "the plan names them all; when that is mended the same command brings them in"
 }
+
+func (e *blocked) leftOut() {}
 
 func (e *blocked) Is(target error) bool { return target == job.ErrIncomplete }
 
@@ -326,7 +338,7 @@ func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err 
 		{Name: "versions made", Value: report.Number(versions)},
 		{Name: "requests", Value: fmt.Sprintf("%s, %s retries", report.Number(stats.Requests), report.Number(stats.Retries))},
 		{Name: "time", Value: report.Duration(time.Since(w.run.begun))},
-	}, Failed: slices.Concat(w.tally.Failed, w.tally.Conflicts, w.tally.Pending), Notes: end.notes}
+	}, Failed: w.tally.Failed, Conflicts: w.tally.Conflicts, Pending: w.tally.Pending, Notes: end.notes}
 	for _, r := range results {
 		if r.Action == importer.Blocked {
 			summary.Failed = append(summary.Failed, report.Item{Name: r.Key, Text: r.Why})

@@ -197,6 +197,11 @@ func find(ctx context.Context, from reader, o listOptions, text string) (cloudle
 	if err != nil {
 		return cloudlet.Policy{}, err
 	}
+	return theOne(all, ref)
+}
+
+// theOne is the one policy of all that ref is of.
+func theOne(all []cloudlet.Policy, ref cloudlet.Ref) (cloudlet.Policy, error) {
 	var found []cloudlet.Policy
 	for _, p := range all {
 		if ref.Names(p) {

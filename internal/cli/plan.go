@@ -47,7 +47,13 @@ type work struct {
 	queue  *activate.Queue
 	settle time.Duration
 	poll   time.Duration
-	log    func(context.Context, once.Attempt) error
+	record func(context.Context, job.Record, once.Attempt) error
+}
+
+// leavingError is the error of a plan that was carried out but for what it left out.
+type leavingError interface {
+	error
+	leftOut()
 }
 
 // planKey is the journal's record of the plan. A run that goes on carries out the plan that it was begun with.
@@ -60,6 +66,7 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 		return err
 	}
 	defer client.Close()
+	a.creds = creds
 	a.document = map[string]any{"command": c.kind, "dry_run": c.dryRun}
 	if c.dryRun {
 		plan, err := c.make(ctx, client)
@@ -135,12 +142,13 @@ func (c planned[P]) run(ctx context.Context, a *app, r *run, client *akamai.Clie
 	err = c.apply(ctx, w, plan)
 	progress.Stop()
 	err = w.tally.outcome(err)
-	a.document["classes"] = w.tally.classes()
+	a.document["run"], a.document["classes"] = r.journal.ID(), w.tally.classes()
 	a.document["failed"], a.document["conflicts"], a.document["pending"] = list(w.tally.Failed), list(w.tally.Conflicts), list(w.tally.Pending)
-	if finishErr := c.finish(context.WithoutCancel(ctx), w, plan, err); err != nil || finishErr != nil {
-		return errors.Join(err, finishErr)
+	finishErr := c.finish(context.WithoutCancel(ctx), w, plan, err)
+	if err == nil || unfinishedIn(err) {
+		err = errors.Join(err, c.leaves(plan))
 	}
-	return c.leaves(plan)
+	return errors.Join(err, finishErr)
 }
 
 // storedPlan is the plan of a run that goes on, if it came so far.
@@ -163,12 +171,12 @@ func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration) wor
 	}
 	w := work{
 		run: r, client: client, tally: &tally{}, settle: settle, poll: min(max(settle/20, 50*time.Millisecond), 5*time.Second),
-		log: func(ctx context.Context, attempt once.Attempt) error {
-			return r.journal.Log(ctx, checkpoint.Attempt(attempt))
+		record: func(ctx context.Context, rec job.Record, attempt once.Attempt) error {
+			return r.journal.PutLogged(ctx, []checkpoint.Attempt{checkpoint.Attempt(attempt)}, rec)
 		},
 		pool: job.Pool{Workers: a.global.Workers, Journal: r.journal},
 	}
-	w.queue = activate.New(activate.Options{Account: client, Log: w.log, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline})
+	w.queue = activate.New(activate.Options{Account: client, Record: w.record, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline})
 	return w
 }
 
@@ -191,5 +199,5 @@ func (d *deadline) register(f *pflag.FlagSet) {
 
 // applyOptions are those of an import.
 func (w work) applyOptions() importer.ApplyOptions {
-	return importer.ApplyOptions{Run: w.run.journal.ID(), Log: w.log, Settle: w.settle, Poll: w.poll, Queue: w.queue}
+	return importer.ApplyOptions{Run: w.run.journal.ID(), Record: w.record, Settle: w.settle, Poll: w.poll, Queue: w.queue}
 }

@@ -16,6 +16,7 @@ import (
 
 	"cloudletmig/internal/akamai"
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/durable"
 	"cloudletmig/internal/importer"
 	"cloudletmig/internal/snapshot"
 )
@@ -96,7 +97,7 @@ func (a *app) restore(ctx context.Context, dir string, o restoreOptions) error {
 		a.log.Warn("the snapshot is incomplete: what failed to be exported is not restored", "failed", len(s.Manifest.Failed))
 	}
 	if o.report != "" {
-		if err := checkReportFolder(o.report); err != nil {
+		if err := checkFolder("--report", o.report, reportFile, versionsFile); err != nil {
 			return err
 		}
 	}
@@ -247,15 +248,15 @@ func readGroupMap(file string) (map[int64]int64, error) {
 	return groups, nil
 }
 
-// checkReportFolder refuses a folder that holds something else than a report.
-func checkReportFolder(dir string) error {
+// checkFolder refuses a folder that holds anything but the files that are to be written into it.
+func checkFolder(flag, dir string, ours ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil //nolint:nilerr // it is made when it is needed, and that error counts
 	}
 	for _, e := range entries {
-		if !slices.Contains([]string{reportFile, versionsFile}, e.Name()) {
-			return &usageError{text: fmt.Sprintf("--report %s: the folder holds %s, which is no report", dir, cloudlet.Printable(e.Name())), hint: "name a new or empty folder"}
+		if !slices.Contains(ours, e.Name()) && !durable.IsTemp(e.Name()) {
+			return &usageError{text: fmt.Sprintf("%s %s: the folder holds %s, which is not ours", flag, dir, cloudlet.Printable(e.Name())), hint: "name a new or empty folder"}
 		}
 	}
 	return nil

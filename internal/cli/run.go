@@ -20,6 +20,7 @@ import (
 	"cloudletmig/internal/durable"
 	"cloudletmig/internal/export"
 	"cloudletmig/internal/job"
+	"cloudletmig/internal/once"
 	"cloudletmig/internal/snapshot"
 )
 
@@ -55,7 +56,12 @@ func (a *app) beginRun(ctx context.Context, kind, target, file string, options a
 	if err != nil {
 		return nil, err
 	}
-	if a.target != "" && a.target != absolute {
+	return a.beginOn(ctx, kind, absolute, file, options, creds)
+}
+
+// beginOn is beginRun for a target that is no folder.
+func (a *app) beginOn(ctx context.Context, kind, target, file string, options any, creds akamai.Credentials) (*run, error) {
+	if a.target != "" && a.target != target {
 		return nil, &usageError{text: "the run works on " + a.target + ", which its command line does not name from here", hint: "resume it in the folder where it was begun"}
 	}
 	args := storable(a.args)
@@ -63,14 +69,14 @@ func (a *app) beginRun(ctx context.Context, kind, target, file string, options a
 	if err != nil {
 		return nil, unwritable(err)
 	}
-	r := &run{a: a, db: db, target: absolute, begun: time.Now()}
+	r := &run{a: a, db: db, target: target, begun: time.Now()}
 	known, err := db.Runs(ctx)
 	for _, info := range known {
-		r.again = r.again || info.Kind == kind && info.Target == absolute && info.Unfinished()
+		r.again = r.again || info.Kind == kind && info.Target == target && info.Unfinished()
 	}
 	if err == nil {
 		r.journal, r.resumed, err = db.Begin(ctx, checkpoint.RunInfo{
-			Kind: kind, Args: args, Target: absolute, Options: canonical(options), Fingerprint: fingerprint(creds), Fresh: a.global.Fresh,
+			Kind: kind, Args: args, Target: target, Options: canonical(options), Fingerprint: fingerprint(creds), Fresh: a.global.Fresh,
 		})
 	}
 	if err != nil {
@@ -212,19 +218,20 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	ctx = context.WithoutCancel(ctx)
 	state := checkpoint.Failed
 	hint := ""
-	leftOut, all := errors.AsType[*blocked](err)
+	_, planLeaves := errors.AsType[leavingError](err)
 	switch {
-	case err == nil, all && leftOut != nil: // what is blocked is for a plan of its own
+	case err == nil, planLeaves && !unfinishedIn(err): // what the plan left out is for a plan of its own
 		state = checkpoint.Complete
 	case r.idle || exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
 		state = checkpoint.Abandoned
 	case errors.Is(err, context.Canceled):
 		state, hint = checkpoint.Interrupted, r.howToResume()
 		err = interrupted{err}
-	case unfinishedIn(err):
-		state = checkpoint.Incomplete
-	case errors.Is(err, job.ErrIncomplete):
+	case errors.Is(err, job.ErrIncomplete), errors.Is(err, job.ErrPending), errors.Is(err, once.ErrConflict):
 		state, hint = checkpoint.Incomplete, "the same command again does only what is left"
+		if hinted, ok := errors.AsType[hinter](err); ok && hinted.Hint() != "" {
+			hint = "" // it has a better one
+		}
 	case errors.Is(err, syscall.ENOSPC):
 		hint = "free some space, then " + r.howToResume()
 	}
@@ -279,6 +286,12 @@ func unreadable(flag, dir string, err error) error {
 		hint = "use a newer version of cloudletmig"
 	}
 	return &usageError{text: flag + ": " + err.Error(), hint: hint}
+}
+
+// hinter is an error that knows what to do next.
+type hinter interface {
+	error
+	Hint() string
 }
 
 // hintedError is an error with what to do next.

@@ -34,7 +34,7 @@ folder: a file *.checkpoint.db or ` + defaultCheckpoint + `.`,
 			return a.withJournal(cmd.Context(), a.listRuns)
 		},
 	}
-	cmd.AddCommand(a.runsShowCommand())
+	cmd.AddCommand(a.runsShowCommand(), a.runsUndoCommand())
 	return cmd
 }
 

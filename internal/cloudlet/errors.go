@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Verdict says what one attempt did to the account, as far as its sender can know.
@@ -42,6 +43,8 @@ type APIError struct {
 	Attempts                      int    // how many times it was sent
 	Advice                        string // what to do next, where one is known
 	Err                           error  // what happened instead of an answer, if anything
+	// RetryAt is when the API wants the next attempt at a change, beside a 429; zero when it did not say.
+	RetryAt time.Time
 }
 
 // Error is one line: method, path, status, title, detail and instance, or the cause where there was no answer.

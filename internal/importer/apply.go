@@ -16,8 +16,9 @@ import (
 
 // ApplyOptions say how a plan is carried out.
 type ApplyOptions struct {
-	Run    string // names the run in markers
-	Log    func(ctx context.Context, attempt once.Attempt) error
+	Run string // names the run in markers
+	// Record makes a line of the history and the state that goes with it durable (once.Effect).
+	Record func(ctx context.Context, rec job.Record, attempt once.Attempt) error
 	Settle time.Duration
 	Poll   time.Duration
 	Now    func() time.Time
@@ -37,6 +38,7 @@ type ApplyOptions struct {
 func Apply(ctx context.Context, account Account, source Source, plan Plan, pool job.Pool, o ApplyOptions) error {
 	c := &creator{account: account, source: source, o: o}
 	a := &apply{c: c, networks: []cloudlet.Network{cloudlet.Staging, cloudlet.Production}}
+	a.end = func(p Planned, id int64, have numbers) []job.Item { return a.activations(p, id, p.Activations(), have) }
 	if o.Together {
 		a.networks = a.networks[:1]
 	}
@@ -97,12 +99,32 @@ func (a *apply) origins(ctx context.Context, pool job.Pool, plan Plan) (late map
 type apply struct {
 	c        *creator
 	networks []cloudlet.Network // those that an item activates on behind its versions
+	end      func(p Planned, id int64, have numbers) []job.Item
+}
+
+// Chain gives the items that make one policy of a plan with its versions. then gives what follows when all of them are
+// there: the policy's id, and the versions that were there and that were made, in order of the source's numbers.
+func Chain(account Account, source Source, p Planned, o ApplyOptions, then func(id int64, versions []Pair) []job.Item) []job.Item {
+	a := &apply{c: &creator{account: account, source: source, o: o}}
+	a.end = func(_ Planned, id int64, have numbers) []job.Item {
+		pairs := make([]Pair, 0, len(have))
+		for _, from := range slices.Sorted(maps.Keys(have)) {
+			pairs = append(pairs, Pair{from, have[from]})
+		}
+		return then(id, pairs)
+	}
+	if item, ok := a.item(p); ok {
+		return []job.Item{item}
+	}
+	return nil
 }
 
 // The keys of items, below that of their policy.
 func createKey(p Policy) string { return p.Key() }
 
 func versionKey(p Policy, v Version) string { return fmt.Sprintf("%s/versions/%d", p.Key(), v.Number) }
+
+func describeKey(p Policy) string { return p.Key() + "/description" }
 
 func activationKey(p Policy, on cloudlet.Network) string { return p.Key() + "/activate/" + string(on) }
 
@@ -123,12 +145,16 @@ func (a *apply) item(p Planned) (job.Item, bool) {
 	}
 	switch {
 	case p.Action == Create && p.IsOrigin():
-		return job.Item{Key: createKey(p.Policy), Do: a.c.origin(createKey(p.Policy), p, func() []job.Item {
-			return a.rest(p, 0, p.Add, 0, true, have)
+		return job.Item{Key: createKey(p.Policy), Do: a.c.origin(createKey(p.Policy), p, func(here bool) []job.Item {
+			return a.rest(p, 0, p.Add, 0, here, have)
 		})}, true
 	case p.Action == Create:
-		return job.Item{Key: createKey(p.Policy), Do: a.c.policy(createKey(p.Policy), p, func(id int64) []job.Item {
-			return a.rest(p, id, p.Add, 0, true, have)
+		return job.Item{Key: createKey(p.Policy), Do: a.c.policy(createKey(p.Policy), p, func(id int64, here bool) []job.Item {
+			return a.rest(p, id, p.Add, 0, here, have)
+		})}, true
+	case p.Describe:
+		return job.Item{Key: describeKey(p.Policy), Do: a.c.describe(describeKey(p.Policy), p, func() []job.Item {
+			return a.rest(p, p.ID, p.Add, p.Newest, false, have)
 		})}, true
 	case p.Action == Append || p.Action == Same:
 		items := a.rest(p, p.ID, p.Add, p.Newest, false, have)
@@ -139,19 +165,20 @@ func (a *apply) item(p Planned) (job.Item, bool) {
 	return job.Item{}, false
 }
 
-// rest is what follows: the next version, or the activations when there are no more.
+// rest is what follows: the next version, or the activations when there are no more. fresh says that this process has just
+// made what comes before.
 func (a *apply) rest(p Planned, id int64, add []Version, before int64, fresh bool, have numbers) []job.Item {
 	if len(add) == 0 {
-		return a.activations(p, id, p.Activations(), have)
+		return a.end(p, id, have)
 	}
 	v := add[0]
 	key := versionKey(p.Policy, v)
-	then := func(number int64) []job.Item {
-		return a.rest(p, id, add[1:], number, true, have.with(v.Number, number))
+	then := func(number int64, here bool) []job.Item {
+		return a.rest(p, id, add[1:], number, here, have.with(v.Number, number))
 	}
 	do := a.c.version(key, p, id, v, before, fresh, then)
 	if p.First && len(p.Have) == 0 && len(add) == len(p.Add) {
-		do = a.c.first(key, p, id, v, then)
+		do = a.c.first(key, p, id, v, fresh, then)
 	}
 	return []job.Item{{Key: key, Depth: 1 + len(p.Add) - len(add), Do: do}}
 }

@@ -14,21 +14,17 @@ const (
 	maxBytes = 5242880
 )
 
-// versionBody is what is sent to make a version of a policy: the description, the match rules as they stand in the
+// versionBody is what is sent to make a version of a policy: the description, the match rules (split) as they stand in the
 // document but without what the API refuses, and the configuration of a waiting room. Rules that are null are sent as [].
 //
 // Refused are location, in any rule, and what today's schemas lack: matchURL of FR and AS and disabled of FR in v3
 // (Cloudlets API v3, match rules). Where such a member says something its rule is an error; null and false say nothing.
-func versionBody(p Policy, description string, doc []byte) ([]byte, error) {
+func versionBody(p Policy, description string, rules, rest []byte) ([]byte, error) {
 	text, err := cloudlet.Marshal(description, "")
 	if err != nil {
 		return nil, err
 	}
-	rules, rest, err := split(doc)
-	if err != nil {
-		return nil, err
-	}
-	body := make([]byte, 0, len(doc)+len(text)+64)
+	body := make([]byte, 0, len(rules)+len(rest)+len(text)+64)
 	body = append(append(body, `{"description":`...), text...)
 	if p.API == cloudlet.V2 {
 		body = append(body, `,"matchRuleFormat":"1.0"`...)
@@ -151,6 +147,19 @@ func balancingOwn() []string {
 	}
 }
 
+// Hash is the hash by which the document of a version of p is compared with others (cloudlet.CanonicalHash of its rules).
+func Hash(p Policy, doc []byte) (string, error) { return hashOf(p, doc) }
+
+// Body is what is sent to make a version of p with the rules of a document: the API gets what it takes, and nothing that
+// says something is left out silently.
+func Body(p Policy, description string, doc []byte) ([]byte, error) {
+	rules, rest, err := split(doc)
+	if err != nil {
+		return nil, err
+	}
+	return versionBody(p, description, rules, rest)
+}
+
 // hashOf is the hash by which a version's document is compared with others of its kind.
 func hashOf(p Policy, doc []byte) (string, error) {
 	if p.IsOrigin() {
@@ -164,6 +173,10 @@ func hashOf(p Policy, doc []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return hashOfParts(rules, configuration)
+}
+
+func hashOfParts(rules, configuration []byte) (string, error) {
 	hash, err := cloudlet.CanonicalHash(rules)
 	if err != nil || configuration == nil {
 		return hash, err
@@ -177,5 +190,29 @@ func bodyOf(p Policy, v Version, doc []byte) ([]byte, error) {
 	if p.IsOrigin() {
 		return balancingBody(doc)
 	}
-	return versionBody(p, v.Description, doc)
+	rules, rest, err := split(doc)
+	if err != nil {
+		return nil, err
+	}
+	return versionBody(p, v.Description, rules, rest)
+}
+
+// weigh gives the hash and the body of a version's document.
+func weigh(p Policy, v Version, doc []byte) (hash string, body []byte, err error) {
+	if p.IsOrigin() {
+		if body, err = balancingBody(doc); err != nil {
+			return "", nil, err
+		}
+		hash, err = cloudlet.CanonicalHash(slices.Concat([]byte("["), body, []byte("]")))
+		return hash, body, err
+	}
+	rules, rest, err := split(doc)
+	if err != nil {
+		return "", nil, err
+	}
+	if hash, err = hashOfParts(rules, rest); err != nil {
+		return "", nil, err
+	}
+	body, err = versionBody(p, v.Description, rules, rest)
+	return hash, body, err
 }

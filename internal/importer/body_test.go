@@ -57,7 +57,7 @@ func TestVersionBody(t *testing.T) {
 		"no JSON":           {v3("ER"), "", `{"matchRules":[}`, `error: not valid JSON`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			body, err := versionBody(c.p, c.description, []byte(c.doc))
+			body, err := Body(c.p, c.description, []byte(c.doc))
 			part, wrong := strings.CutPrefix(c.want, "error: ")
 			switch {
 			case wrong && (err == nil || !strings.Contains(err.Error(), part)):

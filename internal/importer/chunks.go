@@ -61,11 +61,11 @@ func (p *Policy) read(c Chunk, doc []byte, check func(string, []byte) error) (er
 	if p.Type, err = typeOf(doc); err != nil {
 		return err
 	}
-	body, err := versionBody(*p, v.Description, doc)
+	body, err := bodyOf(*p, v, doc)
 	if err != nil {
 		return err
 	}
-	v.Bytes = len(body)
+	v.measure(body)
 	p.Versions = []Version{v}
 	if check != nil {
 		return check(p.Type, doc)

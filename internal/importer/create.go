@@ -25,17 +25,38 @@ type nothing struct{}
 // effect has what all changes have in common.
 func effect[B any, ID comparable](c *creator, key string) once.Effect[B, ID] {
 	return once.Effect[B, ID]{
-		Marker: once.Marker(c.o.Run, key), Log: c.o.Log, Settle: c.o.Settle, Poll: c.o.Poll, Now: c.o.Now,
+		Marker: once.Marker(c.o.Run, key), Record: c.o.Record, Settle: c.o.Settle, Poll: c.o.Poll, Now: c.o.Now,
 	}
 }
 
 // policy makes a policy. While it is being made its description carries the marker, by which it is found again; the
 // description that is wanted follows when it was found (Cloudlets API v2 and v3, Create a policy and Update a policy).
-func (c *creator) policy(key string, p Planned, then func(id int64) []job.Item) func(context.Context, *job.Task) (job.Step, error) {
+//
+// then is told whether this process has sent it: then nobody can have been there in between.
+func (c *creator) policy(key string, p Planned, then func(id int64, here bool) []job.Item) func(context.Context, *job.Task) (job.Step, error) {
 	e := effect[nothing, int64](c, key)
-	var made cloudlet.Policy // as this process was answered
+	var made cloudlet.Policy // as this process was answered last; none where it has to be read
+	here := false
+	read := func(ctx context.Context, id int64) error {
+		if made.ID == id {
+			return nil
+		}
+		doc, err := c.account.Get(ctx, p.API.Policy(id))
+		if err != nil {
+			return err
+		}
+		made, err = cloudlet.ParsePolicy(p.API, doc)
+		return err
+	}
+	wrong := func() error {
+		if made.Name == p.Name && made.Type == p.Type && max(made.GroupID, 0) == p.Group {
+			return nil
+		}
+		return fmt.Errorf("%w: policy %d is %s of type %s in group %d", once.ErrDiffers, made.ID, cloudlet.Printable(made.Name), made.Type, made.GroupID)
+	}
 	e.Wanted = p.Key() + " " + p.Type
 	e.Send = func(ctx context.Context, memo once.Memo[nothing, int64]) (once.Reply[int64], error) {
+		here = true
 		answer, err := c.account.Send(ctx, p.API.CreatePolicy(cloudlet.NewPolicy{
 			Name: p.Name, Description: once.Mark(p.Description, memo.Marker, maxDescription), Type: p.Type, Kind: p.Kind, Group: p.Group,
 		}))
@@ -46,36 +67,83 @@ func (c *creator) policy(key string, p Planned, then func(id int64) []job.Item) 
 		if made, err = cloudlet.ParsePolicy(p.API, answer.Body); err != nil {
 			return reply, err
 		}
-		reply.ID = made.ID
+		reply.ID, reply.Verified = made.ID, wrong() == nil
 		return reply, nil
 	}
 	e.Find = func(ctx context.Context, memo once.Memo[nothing, int64]) (once.Found[int64], error) {
 		return c.findPolicy(ctx, p, memo.Marker)
 	}
 	e.Verify = func(ctx context.Context, memo once.Memo[nothing, int64]) error {
-		if made.ID != memo.ID {
-			doc, err := c.account.Get(ctx, p.API.Policy(memo.ID))
-			if err != nil {
-				return err
-			}
-			if made, err = cloudlet.ParsePolicy(p.API, doc); err != nil {
-				return err
-			}
+		if err := read(ctx, memo.ID); err != nil {
+			return err
 		}
-		if made.Name != p.Name || made.Type != p.Type || max(made.GroupID, 0) != p.Group {
-			return fmt.Errorf("%w: policy %d is %s of type %s in group %d", once.ErrDiffers, made.ID, cloudlet.Printable(made.Name), made.Type, made.GroupID)
-		}
-		return nil
+		return wrong()
 	}
 	e.Finalise = func(ctx context.Context, memo once.Memo[nothing, int64]) error {
-		if _, _, marked := once.MarkOf(made.Description); !marked || memo.Marker == "" {
-			return nil // done by an earlier process, or somebody has described it meanwhile
+		if err := read(ctx, memo.ID); err != nil {
+			return err
+		}
+		if !strings.Contains(made.Description, memo.Marker) {
+			return nil // done by an earlier attempt, or somebody has described it meanwhile
 		}
 		_, err := c.account.Send(ctx, p.API.DescribePolicy(memo.ID, made.GroupID, p.Description))
+		made = cloudlet.Policy{} // before another attempt it is read again
 		return err
 	}
-	e.Then = func(memo once.Memo[nothing, int64]) []job.Item { return then(memo.ID) }
+	e.Then = func(memo once.Memo[nothing, int64]) []job.Item { return then(memo.ID, here && !memo.Adopted) }
 	return e.Do()
+}
+
+// describe puts the description back of a policy that a run with another journal made, and left marked.
+func (c *creator) describe(key string, p Planned, then func() []job.Item) func(context.Context, *job.Task) (job.Step, error) {
+	e := effect[nothing, int64](c, key)
+	e.Marker, e.Wanted = "", p.Description
+	var now cloudlet.Policy
+	read := func(ctx context.Context) error {
+		doc, err := c.account.Get(ctx, p.API.Policy(p.ID))
+		if err != nil {
+			return err
+		}
+		now, err = cloudlet.ParsePolicy(p.API, doc)
+		return err
+	}
+	e.Find = func(ctx context.Context, _ once.Memo[nothing, int64]) (once.Found[int64], error) {
+		var found once.Found[int64]
+		err := read(ctx)
+		switch {
+		case err != nil:
+		case now.Description == p.Description:
+			found.Ours = []int64{p.ID}
+		case !leftMarked(now.Description, p.Description):
+			found.Taken = "somebody else has described it meanwhile"
+		}
+		found.Seen = now.Description
+		return found, err
+	}
+	e.Baseline = func(ctx context.Context) (nothing, int64, error) {
+		found, err := e.Find(ctx, once.Memo[nothing, int64]{})
+		switch {
+		case err != nil:
+			return nothing{}, 0, err
+		case len(found.Ours) > 0:
+			return nothing{}, p.ID, nil
+		case found.Taken != "":
+			return nothing{}, 0, once.Stranger(key, found.Taken)
+		}
+		return nothing{}, 0, nil
+	}
+	e.Send = func(ctx context.Context, _ once.Memo[nothing, int64]) (once.Reply[int64], error) {
+		answer, err := c.account.Send(ctx, p.API.DescribePolicy(p.ID, now.GroupID, p.Description))
+		return once.Reply[int64]{ID: p.ID, RetryAt: answer.Rate.Next}, err
+	}
+	e.Then = func(once.Memo[nothing, int64]) []job.Item { return then() }
+	return e.Do()
+}
+
+// leftMarked reports whether a description is what a run that makes a policy with the wanted one leaves while it works.
+func leftMarked(description, wanted string) bool {
+	marker, _, ok := once.MarkOf(description)
+	return ok && description != wanted && once.Mark(wanted, marker, maxDescription) == description
 }
 
 // findPolicy looks for the policy that carries the marker. Names are unique, so anybody else's of that name is in the way.
@@ -109,12 +177,13 @@ type newest struct {
 // one. So no description has to be changed afterwards, which would double the requests; two runs that add the same
 // version at the same time to the same policy, and lose the answer, are not told apart, and need not be.
 //
-// before is the number of the version that this run added before this one, or that the plan found newest.
-func (c *creator) version(key string, p Planned, id int64, v Version, before int64, fresh bool, then func(number int64) []job.Item) func(context.Context, *job.Task) (job.Step, error) {
+// before is the number of the version that this run added before this one, or that the plan found newest; fresh says that
+// this process has just added it.
+func (c *creator) version(key string, p Planned, id int64, v Version, before int64, fresh bool, then func(number int64, here bool) []job.Item) func(context.Context, *job.Task) (job.Step, error) {
 	x := place{p.Policy, id}
 	e := effect[newest, int64](c, key)
 	e.Marker, e.Wanted = "", v.Hash
-	var verified int64
+	here := false
 	e.Baseline = func(ctx context.Context) (newest, int64, error) {
 		if fresh {
 			return newest{before}, 0, nil
@@ -124,11 +193,12 @@ func (c *creator) version(key string, p Planned, id int64, v Version, before int
 			return newest{}, 0, err
 		}
 		if n := len(all); n > 0 && all[n-1].Number > before {
-			return newest{}, 0, once.Stranger(key, fmt.Sprintf("version %d was added by %s after the plan was made", all[n-1].Number, cloudlet.Printable(all[n-1].ModifiedBy)))
+			return newest{}, 0, once.Stranger(key, fmt.Sprintf("version %d was added by %s before this one could be", all[n-1].Number, cloudlet.Printable(all[n-1].ModifiedBy)))
 		}
 		return newest{before}, 0, nil
 	}
 	e.Send = func(ctx context.Context, _ once.Memo[newest, int64]) (once.Reply[int64], error) {
+		here = true
 		body, err := c.body(p, v)
 		if err != nil {
 			return once.Reply[int64]{}, unsent(err)
@@ -138,21 +208,16 @@ func (c *creator) version(key string, p Planned, id int64, v Version, before int
 			change = cloudlet.CreateOriginVersion(p.Name, body)
 		}
 		reply, hash, err := c.sendVersion(ctx, p, change)
-		if err == nil && hash == v.Hash {
-			verified = reply.ID
-		}
+		reply.Verified = hash == v.Hash
 		return reply, err
 	}
 	e.Find = func(ctx context.Context, memo once.Memo[newest, int64]) (once.Found[int64], error) {
 		return c.findVersion(ctx, x, v, memo.Base.Number)
 	}
 	e.Verify = func(ctx context.Context, memo once.Memo[newest, int64]) error {
-		if verified == memo.ID {
-			return nil
-		}
 		return c.verify(ctx, x, v, memo.ID)
 	}
-	e.Then = func(memo once.Memo[newest, int64]) []job.Item { return then(memo.ID) }
+	e.Then = func(memo once.Memo[newest, int64]) []job.Item { return then(memo.ID, here && !memo.Adopted) }
 	return e.Do()
 }
 
@@ -162,14 +227,15 @@ func (c *creator) body(p Planned, v Version) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash, err := hashOf(p.Policy, doc)
+	body, err := bodyOf(p.Policy, v, doc)
 	if err != nil {
 		return nil, err
 	}
-	if hash != v.Hash {
+	now := v
+	if now.measure(body); now != v {
 		return nil, fmt.Errorf("%s has changed since the plan was made", v.Ref)
 	}
-	return bodyOf(p.Policy, v, doc)
+	return body, nil
 }
 
 // unsent is an error from before the first byte was sent, which another attempt meets again.
@@ -266,19 +332,35 @@ type blank struct {
 
 // first writes what is wanted into the empty version 1 that v2 makes with a policy (Cloudlets API v2, Create a policy and
 // Update a policy version). The same write twice has the same end.
-func (c *creator) first(key string, p Planned, id int64, v Version, then func(number int64) []job.Item) func(context.Context, *job.Task) (job.Step, error) {
+func (c *creator) first(key string, p Planned, id int64, v Version, fresh bool, then func(number int64, here bool) []job.Item) func(context.Context, *job.Task) (job.Step, error) {
 	const number = 1
 	x := place{p.Policy, id}
 	e := effect[blank, int64](c, key)
 	e.Marker, e.Wanted = "", v.Hash
-	verified := false
+	here := false
+	e.Baseline = func(ctx context.Context) (blank, int64, error) {
+		if fresh {
+			return blank{}, 0, nil
+		}
+		found, err := e.Find(ctx, once.Memo[blank, int64]{})
+		switch {
+		case err != nil:
+			return blank{}, 0, err
+		case len(found.Ours) > 0:
+			return blank{}, found.Ours[0], nil
+		case found.Taken != "":
+			return blank{}, 0, once.Stranger(key, found.Taken)
+		}
+		return blank{Revision: found.Seen}, 0, nil
+	}
 	e.Send = func(ctx context.Context, _ once.Memo[blank, int64]) (once.Reply[int64], error) {
+		here = true
 		body, err := c.body(p, v)
 		if err != nil {
 			return once.Reply[int64]{}, unsent(err)
 		}
 		reply, hash, err := c.sendVersion(ctx, p, p.API.UpdateVersion(id, number, body))
-		verified = err == nil && hash == v.Hash
+		reply.Verified = hash == v.Hash
 		return reply, err
 	}
 	e.Find = func(ctx context.Context, _ once.Memo[blank, int64]) (once.Found[int64], error) {
@@ -305,22 +387,21 @@ func (c *creator) first(key string, p Planned, id int64, v Version, then func(nu
 		return found, nil
 	}
 	e.Verify = func(ctx context.Context, _ once.Memo[blank, int64]) error {
-		if verified {
-			return nil
-		}
 		return c.verify(ctx, x, v, number)
 	}
-	e.Then = func(once.Memo[blank, int64]) []job.Item { return then(number) }
+	e.Then = func(memo once.Memo[blank, int64]) []job.Item { return then(number, here && !memo.Adopted) }
 	return e.Do()
 }
 
 // origin makes a load-balancing configuration. Its id is its name and no request has a place for a marker that is kept, so
 // one that is there after an attempt of ours, with our description, is ours (Cloudlets API v2, Create a load balancing
 // configuration).
-func (c *creator) origin(key string, p Planned, then func() []job.Item) func(context.Context, *job.Task) (job.Step, error) {
+func (c *creator) origin(key string, p Planned, then func(here bool) []job.Item) func(context.Context, *job.Task) (job.Step, error) {
 	e := effect[nothing, string](c, key)
 	e.Marker, e.Wanted = "", p.Name
+	here := false
 	e.Send = func(ctx context.Context, _ once.Memo[nothing, string]) (once.Reply[string], error) {
+		here = true
 		answer, err := c.account.Send(ctx, cloudlet.CreateOrigin(p.Name, p.Description))
 		reply := once.Reply[string]{RetryAt: answer.Rate.Next}
 		if err == nil {
@@ -351,6 +432,6 @@ func (c *creator) origin(key string, p Planned, then func() []job.Item) func(con
 		}
 		return found, nil
 	}
-	e.Then = func(once.Memo[nothing, string]) []job.Item { return then() }
+	e.Then = func(memo once.Memo[nothing, string]) []job.Item { return then(here && !memo.Adopted) }
 	return e.Do()
 }

@@ -7,6 +7,8 @@ package importer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 
 	"cloudletmig/internal/cloudlet"
 )
@@ -53,6 +55,13 @@ type Version struct {
 	Hash        string `json:"hash"` // cloudlet.CanonicalHash of its rules
 	Rules       int    `json:"rules"`
 	Bytes       int    `json:"bytes"` // of the body to be sent
+	Sum         string `json:"sum"`   // SHA-256 of that
+}
+
+// measure takes in the body that is to be sent.
+func (v *Version) measure(body []byte) {
+	sum := sha256.Sum256(body)
+	v.Bytes, v.Sum = len(body), hex.EncodeToString(sum[:])
 }
 
 // Live is a version that is to be active on a network.

@@ -40,6 +40,8 @@ type Planned struct {
 	ID int64 `json:"id,omitempty"`
 	// Newest is the highest version number that was present; Add is only made while it still is.
 	Newest int64 `json:"newest,omitempty"`
+	// Describe says that the description still has the marker of a run whose journal is gone, and is put back.
+	Describe bool `json:"describe,omitempty"`
 	// First says that the first of Add replaces the empty version 1 that v2 makes with a policy.
 	First bool `json:"first,omitempty"`
 	// Add are the versions to be made, in this order; Have are those that are there already.
@@ -47,6 +49,9 @@ type Planned struct {
 	Have []Pair    `json:"have,omitempty"`
 	// Over is what was effective, or about to be, on each network, which an activation may replace; 0 is none.
 	Over map[cloudlet.Network][]int64 `json:"over,omitempty"`
+	// Activate are the networks of Live on which an activation is sent: on the others what is wanted is live already, or
+	// about to be. That is looked at once more when it is its turn.
+	Activate []cloudlet.Network `json:"activate,omitempty"`
 	// Compared says how what is added differs from what is present; of chunks only.
 	Compared []Comparison `json:"compared,omitempty"`
 }
@@ -95,6 +100,7 @@ func Make(wanted []Policy, present Present, o PlanOptions) Plan {
 	plan := Plan{Notes: slices.Clone(present.Unread)}
 	for _, w := range wanted {
 		p := m.planned(w)
+		p.Activate = slices.DeleteFunc(p.Activations(), p.liveAlready)
 		m.check(&p)
 		plan.Policies = append(plan.Policies, p)
 		m.fate[w.Key()] = p
@@ -166,6 +172,7 @@ func (m *maker) onto(p *Planned, held Held) {
 	default:
 		m.onAll(p, held)
 	}
+	p.Describe = (p.Action == Append || p.Action == Same) && !p.IsOrigin() && leftMarked(held.Description, p.Description)
 }
 
 // ours reports whether a present policy is one that an earlier import made.
@@ -247,6 +254,16 @@ func (m *maker) existing(p *Planned, lacks []Version) {
 	}
 }
 
+// liveAlready reports whether nothing is sent to make the wanted version live on a network.
+func (p Planned) liveAlready(on cloudlet.Network) bool {
+	i := slices.IndexFunc(p.Have, func(pair Pair) bool { return pair.From == p.Live[on].Version })
+	if i < 0 || len(p.Over[on]) < 2 {
+		return false
+	}
+	effective, pending := p.Over[on][0], p.Over[on][1]
+	return pending == p.Have[i].To || pending == 0 && effective == p.Have[i].To
+}
+
 // over are the versions that an activation may replace.
 func (p Planned) over(on cloudlet.Network) []int64 { return append([]int64{0}, p.Over[on]...) }
 
@@ -264,6 +281,17 @@ func (p Plan) Changes() (policies, versions int) {
 	return policies, versions
 }
 
+// Descriptions counts the policies whose description is put back.
+func (p Plan) Descriptions() int {
+	n := 0
+	for _, x := range p.Policies {
+		if x.Describe {
+			n++
+		}
+	}
+	return n
+}
+
 // Count is how many policies have the action.
 func (p Plan) Count(a Action) int {
 	n := 0
@@ -275,7 +303,7 @@ func (p Plan) Count(a Action) int {
 	return n
 }
 
-// Activations are what is to be active of a policy, staging before production.
+// Activations are the networks on which a version of the policy is to be active, staging before production.
 func (p Planned) Activations() []cloudlet.Network {
 	if p.Action != Create && p.Action != Append && p.Action != Same {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/once"
 )
 
 // Present is what there is in the account, as far as it matters to what is wanted.
@@ -239,8 +240,10 @@ func listPolicies(ctx context.Context, account Account, api cloudlet.API) ([]clo
 	return cloudlet.ParseList(text, func(raw json.RawMessage) (cloudlet.Policy, error) { return cloudlet.ParsePolicy(api, raw) })
 }
 
-// ownerOf is the set of chunks that a policy's description says it belongs to; empty for none.
+// ownerOf is the set of chunks that a policy's description says it belongs to; empty for none. The marker of a run that
+// was cut off does not count.
 func ownerOf(description string) string {
+	_, description, _ = once.MarkOf(description)
 	i := strings.LastIndex(description, OwnerMark("")[:len(OwnerMark(""))-1])
 	if i < 0 || !strings.HasSuffix(description, "]") {
 		return ""

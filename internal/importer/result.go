@@ -41,15 +41,24 @@ func ResultOf(ctx context.Context, journal job.Journal, p Planned) (Result, erro
 }
 
 func (r *Result) readCreate(ctx context.Context, journal job.Journal, p Planned) (err error) {
+	if p.Describe {
+		_, described, err := madeBy[nothing, int64](ctx, journal, describeKey(p.Policy))
+		r.Done = r.Done && described
+		return err
+	}
 	if p.Action != Create {
 		return nil
 	}
+	done := false
 	if p.IsOrigin() {
-		_, r.Made, err = madeBy[nothing, string](ctx, journal, createKey(p.Policy))
+		var id string
+		id, done, err = madeBy[nothing, string](ctx, journal, createKey(p.Policy))
+		r.Made = id != ""
 	} else {
-		r.ID, r.Made, err = madeBy[nothing, int64](ctx, journal, createKey(p.Policy))
+		r.ID, done, err = madeBy[nothing, int64](ctx, journal, createKey(p.Policy))
+		r.Made = r.ID != 0
 	}
-	r.Done = r.Done && r.Made
+	r.Done = r.Done && done
 	return err
 }
 
@@ -59,7 +68,7 @@ func (r *Result) readVersions(ctx context.Context, journal job.Journal, p Planne
 		if err != nil {
 			return err
 		}
-		if r.Done = r.Done && ok; ok {
+		if r.Done = r.Done && ok; number != 0 {
 			r.Added++
 			r.Versions = append(r.Versions, Pair{v.Number, number})
 		}
@@ -85,12 +94,22 @@ func (r *Result) readActivations(ctx context.Context, journal job.Journal, p Pla
 	return nil
 }
 
-// madeBy is the id that the record of a change names, and whether it is done.
+// madeBy is the id that the record of a change names, the zero one where nothing is known to be made, and whether the
+// change is done.
 func madeBy[B any, ID comparable](ctx context.Context, journal job.Journal, key string) (id ID, done bool, err error) {
 	rec, ok, err := journal.Get(ctx, key)
-	if err != nil || !ok || rec.State != job.Done {
+	if err != nil || !ok || rec.State == "" { // nothing is recorded but why it did not begin
 		return id, false, err
 	}
 	memo, err := once.MemoOf[B, ID](rec)
-	return memo.ID, err == nil, err
+	return memo.ID, err == nil && rec.State == job.Done, err
+}
+
+// MadeVersions are the numbers, in the account, of the versions that this run made.
+func (r Result) MadeVersions() []int64 {
+	var numbers []int64
+	for _, p := range r.Versions[len(r.Versions)-r.Added:] {
+		numbers = append(numbers, p.To)
+	}
+	return numbers
 }

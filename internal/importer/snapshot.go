@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/snapshot"
@@ -62,30 +65,50 @@ func FromSnapshot(ctx context.Context, s *snapshot.Snapshot, o SnapshotOptions) 
 	slices.SortFunc(found, func(a, b cloudlet.Policy) int {
 		return cmp.Or(strings.Compare(string(a.API), string(b.API)), cmp.Compare(a.ID, b.ID))
 	})
-	var wanted []Policy
-	for _, p := range found {
-		if err := ctx.Err(); err != nil {
-			return nil, nil, err
-		}
-		if o.Wants != nil && !o.Wants(p) {
-			continue
-		}
-		if p.Deleted {
-			r.note(p.String(), "is deleted in the snapshot and is not restored")
-			continue
-		}
-		w, err := r.policy(p, folders[snapshot.Key(p.API, p.ID)])
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", p, err)
-		}
-		wanted = append(wanted, w)
+	found = slices.DeleteFunc(found, func(p cloudlet.Policy) bool { return o.Wants != nil && !o.Wants(p) })
+	wanted, err := r.policies(ctx, found, folders)
+	if err != nil {
+		return nil, nil, err
 	}
-	wanted, err := r.addOrigins(wanted)
+	wanted, err = r.addOrigins(wanted)
 	if r.associated > 0 {
-		r.note("associations", fmt.Sprintf("%d of %d policies with properties (%s) are not restored: an activation makes those of legacy policies, "+
+		r.note("associations", fmt.Sprintf("%d, of %d policies with properties (%s), are not restored: an activation makes those of legacy policies, "+
 			"and a shared policy is used by whichever property names it", r.associated, r.users, strings.Join(r.properties, ", ")))
 	}
 	return wanted, r.notes, err
+}
+
+// policies reads the policies that are wanted side by side: hashing all their rules is most of the work of a plan.
+func (r *snapshotReader) policies(ctx context.Context, found []cloudlet.Policy, folders map[string]string) ([]Policy, error) {
+	wanted := make([]Policy, len(found))
+	parts := make([]snapshotReader, len(found))
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(runtime.GOMAXPROCS(0))
+	for i, p := range found {
+		parts[i] = snapshotReader{s: r.s, o: r.o, versions: r.versions}
+		if p.Deleted {
+			parts[i].note(p.String(), "is deleted in the snapshot and is not restored")
+			continue
+		}
+		reads.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if wanted[i], err = parts[i].policy(p, folders[snapshot.Key(p.API, p.ID)]); err != nil {
+				return fmt.Errorf("%s: %w", p, err)
+			}
+			return nil
+		})
+	}
+	if err := reads.Wait(); err != nil {
+		return nil, err
+	}
+	for _, part := range parts {
+		r.notes = append(r.notes, part.notes...)
+		r.associated, r.users, r.properties = r.associated+part.associated, r.users+part.users, appendNew(r.properties, part.properties...)
+	}
+	slices.Sort(r.properties)
+	return slices.DeleteFunc(wanted, func(w Policy) bool { return w.Source == "" }), nil
 }
 
 // snapshotReader turns what a snapshot holds into what is wanted.
@@ -276,11 +299,9 @@ func readVersion(w *Policy, number int64, ref string, doc []byte) (v Version, de
 	if in.Deleted {
 		return v, true, nil
 	}
-	if v.Hash, err = hashOf(*w, doc); err != nil {
-		return v, false, err
-	}
-	body, err := bodyOf(*w, v, doc)
-	v.Bytes = len(body)
+	var body []byte
+	v.Hash, body, err = weigh(*w, v, doc)
+	v.measure(body)
 	switch {
 	case err != nil:
 	case w.IsOrigin():

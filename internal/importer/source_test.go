@@ -131,7 +131,7 @@ func TestFromSnapshot(t *testing.T) {
 		"number, absent": {SnapshotOptions{Versions: "4", Wants: only("b")}, "shared/b:", "no version of it is wanted or in the snapshot"},
 		"live":           {SnapshotOptions{Versions: "10", Wants: only("b"), Live: both}, "shared/b: 2 3 10 staging=3 production=2", ""},
 		"live on one":    {SnapshotOptions{Versions: "10", Wants: only("b"), Live: both[1:]}, "shared/b: 2 10 production=2", ""},
-		"associations":   {SnapshotOptions{Versions: AllVersions}, "origins/pool: 1\nlegacy/fr: 1\nlegacy/a: 1\nshared/b: 2 3 10", "associations: 3 of 2 policies with properties (shop, www) are not restored"},
+		"associations":   {SnapshotOptions{Versions: AllVersions}, "origins/pool: 1\nlegacy/fr: 1\nlegacy/a: 1\nshared/b: 2 3 10", "associations: 3, of 2 policies with properties (shop, www), are not restored"},
 		"no history":     {SnapshotOptions{Versions: AllVersions, Wants: only("fr")}, "legacy/fr: 1", "v2:7 fr: the snapshot has no activation history"},
 		"shared": {
 			SnapshotOptions{Versions: AllVersions, Wants: only("fr"), Shared: true},

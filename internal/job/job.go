@@ -48,6 +48,8 @@ type Step struct {
 	Next []Item
 	// Kept says that the item was done before and was found to be so still: its record stays as it is.
 	Kept bool
+	// Recorded says that the item is done now, and that its record is in the journal already.
+	Recorded bool
 	// Again asks to call Do once more at that time. No worker waits meanwhile.
 	Again time.Time
 	// Write is disk work for the second stage, so that a request slot never waits for a disk. Its result becomes the

@@ -173,6 +173,9 @@ func (r *run) work(ctx context.Context) {
 		case step.Kept:
 			r.tell(Event{Kind: KeptDone, Key: t.key, Depth: t.depth})
 			r.queue.settle()
+		case step.Recorded:
+			r.tell(Event{Kind: Finished, Key: t.key, Depth: t.depth})
+			r.queue.settle()
 		case step.Write != nil:
 			r.writes <- finished{task: t, step: step}
 		default:

@@ -302,6 +302,26 @@ func (w *watched) Put(ctx context.Context, records ...job.Record) error {
 	return w.Memory.Put(ctx, records...)
 }
 
+// An item that has recorded its end itself is finished, and its record stays as it is.
+func TestRecordedItem(t *testing.T) {
+	var j job.Memory
+	finished := 0
+	err := job.Pool{Journal: &j, Watch: func(e job.Event) {
+		if e.Kind == job.Finished && e.Key == "a" {
+			finished++
+		}
+	}}.Run(t.Context(), job.Item{Key: "a", Do: func(ctx context.Context, task *job.Task) (job.Step, error) {
+		return job.Step{Recorded: true, Next: []job.Item{leaf("b", nil)}}, task.Save(ctx, job.Done, "mine")
+	}})
+	rec, _, _ := j.Get(t.Context(), "a")
+	if err != nil || finished != 1 || string(rec.Data) != `"mine"` {
+		t.Errorf("%v, finished %d times, recorded %s", err, finished, rec.Data)
+	}
+	if done, _ := keys(t, &j); !slices.Equal(done, []string{"a", "b"}) {
+		t.Errorf("done %v", done)
+	}
+}
+
 func TestPendingItemIsNoFailure(t *testing.T) {
 	waits := func(ctx context.Context, task *job.Task) (job.Step, error) {
 		return job.Step{}, errors.Join(task.Save(ctx, "sent", task.Key()), fmt.Errorf("look up: %w", job.ErrPending))

@@ -28,11 +28,20 @@ func (t *Task) Earlier(ctx context.Context) (Record, bool, error) {
 // Save records that the item has reached a state. The record is durable before Save returns; cancellation does not
 // stop it.
 func (t *Task) Save(ctx context.Context, state State, data any) error {
+	rec, err := t.Record(state, data)
+	if err != nil {
+		return err
+	}
+	return Stop(t.journal.Put(context.WithoutCancel(ctx), rec))
+}
+
+// Record is what Save records.
+func (t *Task) Record(state State, data any) (Record, error) {
 	text, err := json.Marshal(data)
 	if err != nil {
-		return Stop(fmt.Errorf("encode record of %s: %w", t.key, err))
+		return Record{}, Stop(fmt.Errorf("encode record of %s: %w", t.key, err))
 	}
-	return Stop(t.journal.Put(context.WithoutCancel(ctx), Record{Key: t.key, State: state, Data: text}))
+	return Record{Key: t.key, State: state, Data: text}, nil
 }
 
 // reached is the record of the state that the item is in, whether or not there is one in the journal.

@@ -22,6 +22,7 @@ type change[B any, ID comparable] struct {
 	state job.State
 	memo  Memo[B, ID]
 	fresh bool // during this call the place was found free, by Baseline or by two look-ups
+	early bool // state is intent, and that is not recorded: it is with the first attempt
 }
 
 // step takes the change as far as it goes without waiting.
@@ -43,7 +44,7 @@ func (c *change[B, ID]) step(ctx context.Context, t *job.Task) (job.Step, error)
 		case !again.IsZero():
 			return job.Step{Again: again}, nil
 		case c.state == job.Done:
-			return job.Step{Next: c.next(), Data: c.memo}, nil
+			return job.Step{Next: c.next(), Recorded: true}, nil
 		}
 	}
 }
@@ -91,8 +92,8 @@ func (c *change[B, ID]) plan(ctx context.Context) (time.Time, error) {
 	if here != none {
 		return time.Time{}, c.adopt(ctx, here)
 	}
-	c.fresh = true
-	return time.Time{}, c.save(ctx, intent)
+	c.fresh, c.early, c.state = true, true, intent
+	return time.Time{}, nil
 }
 
 // begin leads from intent to an attempt, once the API allows one and the place is known to be free.
@@ -120,6 +121,9 @@ func (c *change[B, ID]) begin(ctx context.Context) (time.Time, error) {
 func (c *change[B, ID]) attempt(ctx context.Context) (time.Time, error) {
 	if c.Turn != nil {
 		if at := c.Turn(c.now()); !at.IsZero() {
+			if c.early {
+				return at, c.save(ctx, intent)
+			}
 			return at, nil
 		}
 	}
@@ -129,11 +133,8 @@ func (c *change[B, ID]) attempt(ctx context.Context) (time.Time, error) {
 	if m.First.IsZero() {
 		m.First = m.Last
 	}
-	if err := c.save(ctx, sent); err != nil {
-		return time.Time{}, err
-	}
 	whole := context.WithoutCancel(ctx)
-	if err := c.log(whole, ""); err != nil {
+	if err := c.record(whole, sent, ""); err != nil {
 		return time.Time{}, err
 	}
 	var reply Reply[ID]
@@ -144,12 +145,7 @@ func (c *change[B, ID]) attempt(ctx context.Context) (time.Time, error) {
 		verdict = verdictOf(reply, err)
 	}
 	m.Ended = c.now()
-	logErr := c.log(whole, word(verdict)) // first: a verdict that a later run has to guess is not in the history
-	again, err := c.ended(whole, verdict, reply, err)
-	if logErr != nil {
-		return time.Time{}, errors.Join(logErr, err)
-	}
-	return again, err
+	return c.ended(whole, verdict, reply, err)
 }
 
 // ended goes from sent to where the verdict on the attempt leads.
@@ -164,6 +160,9 @@ func (c *change[B, ID]) ended(ctx context.Context, verdict cloudlet.Verdict, rep
 	case cloudlet.Applied:
 		m.ID = reply.ID
 		to = created
+		if reply.Verified || c.Verify == nil {
+			to = c.verified()
+		}
 		c.waited, c.polls = 0, 0
 	case cloudlet.Conflict, cloudlet.Unknown:
 		to = settle
@@ -179,7 +178,7 @@ func (c *change[B, ID]) ended(ctx context.Context, verdict cloudlet.Verdict, rep
 		}
 	case cloudlet.NotSent:
 	}
-	if saveErr := c.save(ctx, to); saveErr != nil {
+	if saveErr := c.record(ctx, to, word(verdict)); saveErr != nil {
 		return time.Time{}, errors.Join(saveErr, err)
 	}
 	switch {
@@ -195,12 +194,38 @@ func (c *change[B, ID]) ended(ctx context.Context, verdict cloudlet.Verdict, rep
 	return time.Time{}, nil
 }
 
-// log adds a line to the history. An error ends the run.
-func (c *change[B, ID]) log(ctx context.Context, verdict string) error {
-	if c.Log == nil {
-		return nil
+// record makes a state durable and adds a line to the history, both in one commit where that is possible. What is said
+// of an attempt that begins follows its state; what is said of one that has ended comes before, and a history that cannot
+// be written keeps nothing else from being so. An error ends the run.
+func (c *change[B, ID]) record(ctx context.Context, state job.State, verdict string) error {
+	line := Attempt{Key: c.task.Key(), N: c.memo.N, Verdict: verdict, Marker: c.memo.Marker, At: c.now()}
+	switch {
+	case c.Record != nil:
+		rec, err := c.task.Record(state, c.memo)
+		if err == nil {
+			err = job.Stop(c.Record(ctx, rec, line))
+		}
+		if err == nil {
+			c.reached(state)
+		}
+		return err
+	case c.Log == nil:
+		return c.save(ctx, state)
+	case verdict == "":
+		if err := c.save(ctx, state); err != nil {
+			return err
+		}
+		return job.Stop(c.Log(ctx, line))
 	}
-	return job.Stop(c.Log(ctx, Attempt{Key: c.task.Key(), N: c.memo.N, Verdict: verdict, Marker: c.memo.Marker, At: c.now()}))
+	return errors.Join(job.Stop(c.Log(ctx, line)), c.save(ctx, state))
+}
+
+// verified is the state that follows when what was made is what was wanted.
+func (c *change[B, ID]) verified() job.State {
+	if c.Finalise != nil {
+		return finalise
+	}
+	return job.Done
 }
 
 // adopt takes what a look-up found for what we made.

@@ -8,17 +8,22 @@
 //	               '---------------'  none, place free
 //
 //	planned        nothing is recorded. Baseline is read, and may find that what is wanted is there already
-//	intent         marker, wanted hash and baseline are recorded; no attempt is open
+//	intent         marker, wanted hash and baseline are known; no attempt is open. The first time it is recorded together
+//	               with sent, or alone where the attempt has to wait for its turn
 //	sent           attempt n is recorded and may be under way. Found so by a later run it is an attempt with an unknown end
 //	settle         an attempt ended Unknown or in Conflict, and may still take effect
-//	created        the id is recorded: made, or adopted because a look-up found it
+//	created        the id is recorded: made, or adopted because a look-up found it. It is passed over where the answer
+//	               itself shows that what was made is what was wanted
 //	verify-failed  it is there and differs from what was wanted. Nothing is ever sent for it again
 //	finalise       it was verified, and Finalise may be under way
 //	done           job.Done
 //
+// A change that goes well costs two commits beside those of Finalise: sent with its line of the history, before the first
+// byte, and done (or finalise) with what came of it.
+//
 // What is promised, whenever the process ends and whatever the network does:
 //
-//   - Every state is durable before the next step is taken, the state sent before the first byte.
+//   - Every state is durable before a step is taken that reaches beyond the journal, the state sent before the first byte.
 //   - After an attempt that ended Unknown nothing is sent before the settle window is over and after it two whole
 //     look-ups in a row, a poll apart, were equal and found nothing of ours and the place free.
 //   - Nothing is sent when a look-up found our marker: one is adopted at once, several are an error that names them.

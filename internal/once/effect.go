@@ -48,6 +48,9 @@ type Effect[B any, ID comparable] struct {
 	Then func(memo Memo[B, ID]) []job.Item
 	// Log is told of each attempt, durably, before its first byte and when its end is known. An error ends the run.
 	Log func(ctx context.Context, attempt Attempt) error
+	// Record, if set, takes the place of Log: it makes a line of the history and the record of the state that goes with it
+	// durable, both or neither.
+	Record func(ctx context.Context, rec job.Record, attempt Attempt) error
 
 	Settle time.Duration // how long after an attempt its effect may come; 2 min when 0
 	Poll   time.Duration // first pause between look-ups, growing to six times that; 5 s when 0
@@ -62,6 +65,8 @@ type Reply[ID comparable] struct {
 	ID ID
 	// RetryAt is when the API allows the next attempt, beside a 429; zero when it did not say.
 	RetryAt time.Time
+	// Verified says that the answer shows that what was made is what was wanted, so that Verify is not asked.
+	Verified bool
 }
 
 // Found is the answer of a whole look-up.

@@ -62,7 +62,7 @@ func MemoOf[B any, ID comparable](rec job.Record) (Memo[B, ID], error) {
 
 // load takes state and memo from the journal.
 func (c *change[B, ID]) load(ctx context.Context, t *job.Task) error {
-	c.task, c.fresh = t, false
+	c.task, c.fresh, c.early = t, false, false
 	c.state, c.memo = planned, Memo[B, ID]{Format: format, Marker: c.Marker, Wanted: c.Wanted}
 	rec, ok, err := t.Earlier(ctx)
 	if err != nil || !ok || rec.State == planned {
@@ -84,9 +84,12 @@ func (c *change[B, ID]) save(ctx context.Context, state job.State) error {
 	if err := c.task.Save(ctx, state, c.memo); err != nil {
 		return err
 	}
-	c.state, c.before = state, nil
+	c.reached(state)
 	return nil
 }
+
+// reached says that a state is durable.
+func (c *change[B, ID]) reached(state job.State) { c.state, c.before, c.early = state, nil, false }
 
 // now is the time as it is stored.
 func (c *change[B, ID]) now() time.Time { return c.Now().Round(0).UTC() }

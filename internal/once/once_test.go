@@ -52,6 +52,7 @@ type play struct {
 	verifies []error
 	puts     []error
 	base     []error
+	turns    []time.Duration // what Turn answers, from when it is asked; 0 lets the attempt begin
 	here     int64
 
 	*job.Memory
@@ -107,6 +108,14 @@ func (p *play) effect() effect {
 			}
 			return a.reply, a.err
 		},
+		Turn: func(now time.Time) time.Time {
+			wait := next(&p.turns, 0)
+			if wait == 0 {
+				return time.Time{}
+			}
+			p.note("turn")
+			return now.Add(wait)
+		},
 		Find: func(context.Context, memo) (found, error) {
 			p.note("find")
 			l := next(&p.looks, look{})
@@ -159,7 +168,7 @@ func TestSendThatHasBegunIsRecordedAfterACancellation(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		if got := strings.Join(p.trace, " "); got != "baseline intent sent +3s POST created" {
+		if got := strings.Join(p.trace, " "); got != "baseline sent +3s POST created" {
 			t.Errorf("before: %s", got)
 		}
 		rec, _, _ := p.Get(t.Context(), "x")
@@ -185,6 +194,9 @@ func TestNothingStartsAfterACancellation(t *testing.T) {
 		p := &play{Memory: &job.Memory{}, last: time.Now()}
 		ctx, cancel := context.WithCancel(t.Context())
 		e := p.effect()
+		if at == "intent" { // it is recorded alone where an attempt has to wait for its turn
+			e.Turn = func(now time.Time) time.Time { return now.Add(time.Millisecond) }
+		}
 		journal := &cancelling{play: p, at: job.State(at), cancel: cancel}
 		if err := (job.Pool{Journal: journal}).Run(ctx, job.Item{Key: "x", Do: e.Do()}); !errors.Is(err, context.Canceled) {
 			t.Error(at, err)
@@ -212,7 +224,7 @@ func (c *cancelling) Put(ctx context.Context, records ...job.Record) error {
 // A history that cannot be written ends the run; what an answer said is recorded all the same.
 func TestHistoryThatFails(t *testing.T) {
 	full := errors.New("disk full")
-	for verdict, want := range map[string]string{"": "baseline intent sent", "applied": "baseline intent sent POST created"} {
+	for verdict, want := range map[string]string{"": "baseline sent", "applied": "baseline sent POST created"} {
 		p := &play{Memory: &job.Memory{}, last: time.Now()}
 		e := p.effect()
 		e.Log = func(_ context.Context, a once.Attempt) error {

@@ -77,15 +77,23 @@ func (p *process) All(ctx context.Context, prefix string) iter.Seq2[job.Record, 
 }
 
 func (p *process) log(_ context.Context, at once.Attempt) error {
+	return p.durable(func() error { p.line(at); return nil })
+}
+
+func (p *process) line(at once.Attempt) {
+	p.account.mu.Lock()
+	defer p.account.mu.Unlock()
+	line := fmt.Sprintf("%s %d %s", at.Key, at.N, at.Verdict)
+	if p.history[line] {
+		p.wrong("history has %q twice", line)
+	}
+	p.history[line] = true
+}
+
+func (p *process) record(ctx context.Context, rec job.Record, at once.Attempt) error {
 	return p.durable(func() error {
-		p.account.mu.Lock()
-		defer p.account.mu.Unlock()
-		line := fmt.Sprintf("%s %d %s", at.Key, at.N, at.Verdict)
-		if p.history[line] {
-			p.wrong("history has %q twice", line)
-		}
-		p.history[line] = true
-		return nil
+		p.line(at)
+		return p.journal.Put(ctx, rec)
 	})
 }
 
@@ -139,7 +147,7 @@ func (p *process) send(ctx context.Context, t target, m once.Memo[int64, int64])
 		if id == 0 {
 			return reply{}, apiError(409, cloudlet.Conflict)
 		}
-		return reply{ID: id}, nil
+		return reply{ID: id, Verified: p.quick}, nil
 	case noID:
 		return reply{}, nil
 	case conflictAfterEffect, conflictWithout:

@@ -81,10 +81,7 @@ func (c *change[B, ID]) verify(ctx context.Context) (time.Time, error) {
 		}
 	}
 	c.memo.Why = ""
-	if c.Finalise != nil {
-		return time.Time{}, c.save(ctx, finalise)
-	}
-	return time.Time{}, c.save(ctx, job.Done)
+	return time.Time{}, c.save(ctx, c.verified())
 }
 
 // finalise makes the last change, as often as it takes.
@@ -96,7 +93,11 @@ func (c *change[B, ID]) finalise(ctx context.Context) (time.Time, error) {
 	api, ok := errors.AsType[*cloudlet.APIError](err)
 	switch {
 	case ok && api.Status == tooMany && !job.Stops(err):
-		return c.pause(c.now().Add(rateLimitPause), err)
+		at := c.now().Add(rateLimitPause)
+		if !api.RetryAt.IsZero() {
+			at = later(api.RetryAt, c.now().Add(c.Poll))
+		}
+		return c.pause(at, err)
 	case ok && (api.Verdict == cloudlet.Rejected || api.Verdict == cloudlet.Conflict), errors.Is(err, ErrConflict):
 		return time.Time{}, err
 	}

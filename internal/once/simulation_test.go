@@ -23,6 +23,8 @@ import (
 // plan is one history of the world, drawn before it begins so that it can be made smaller when it fails.
 type plan struct {
 	workers   int
+	atomic    bool  // a state and its line of the history are made durable together
+	quick     bool  // answers show that what was made is what was wanted
 	chains    []int // policies, each with so many versions
 	clones    int
 	sends     map[string][]fault
@@ -83,6 +85,9 @@ func (p *process) item(t target) job.Item {
 			}
 			return nil
 		},
+	}
+	if p.atomic {
+		e.Log, e.Record = nil, p.record
 	}
 	if !t.clone {
 		e.Marker = once.Marker("0123abcd", t.item)
@@ -221,9 +226,10 @@ func (a *account) audit(failed map[string]error) {
 func drawn(t *rapid.T) plan {
 	p := plan{
 		workers: rapid.IntRange(1, 3).Draw(t, "workers"),
-		chains:  rapid.SliceOfN(rapid.IntRange(0, 3), 1, 2).Draw(t, "chains"),
-		clones:  rapid.IntRange(0, 1).Draw(t, "clones"),
-		sends:   map[string][]fault{}, looks: map[string][]glance{},
+		atomic:  rapid.Bool().Draw(t, "atomic"), quick: rapid.Bool().Draw(t, "quick"),
+		chains: rapid.SliceOfN(rapid.IntRange(0, 3), 1, 2).Draw(t, "chains"),
+		clones: rapid.IntRange(0, 1).Draw(t, "clones"),
+		sends:  map[string][]fault{}, looks: map[string][]glance{},
 		lateBy: time.Duration(rapid.IntRange(1, 60).Draw(t, "late by")) * window / 60,
 	}
 	kinds := []fault{none, lateEffect, lateEffect, lateEffect, replyLost} // and each of them once
@@ -300,7 +306,7 @@ func TestKillAtEveryPlace(t *testing.T) {
 	count := map[string]int{}
 	for f := range faults {
 		for _, second := range []int{0, 3, 8, 14} {
-			p := plan{workers: 1, chains: []int{1}, clones: 1, lateBy: window, sends: map[string][]fault{}, looks: map[string][]glance{}}
+			p := plan{workers: 1, atomic: second%2 == 0, quick: second > 3, chains: []int{1}, clones: 1, lateBy: window, sends: map[string][]fault{}, looks: map[string][]glance{}}
 			for _, item := range []string{"p0", "p0/1", "c0"} {
 				p.sends[item], p.looks[item] = []fault{f, none, f}, []glance{stale, whole, fails}
 			}

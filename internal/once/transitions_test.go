@@ -26,7 +26,7 @@ var (
 )
 
 func TestTransitions(t *testing.T) {
-	const sent, intent, settle = "baseline intent sent POST ", "baseline intent ", "baseline intent sent POST settle "
+	const sent, settle = "baseline sent POST ", "baseline sent POST settle "
 	const made = "created get7 done then"
 	differs := fmt.Errorf("rule 3: %w", once.ErrDiffers)
 	full := errors.New("disk full")
@@ -49,6 +49,12 @@ func TestTransitions(t *testing.T) {
 		"429 for a year":             {play: play{sends: []answer{{err: apiError(429, cloudlet.Rejected), retry: 9000 * time.Hour}}}, want: sent + "intent", err: job.ErrPending},
 		"rejected":                   {play: play{sends: []answer{{err: apiError(403, cloudlet.Rejected)}}}, want: sent + "intent", err: &cloudlet.APIError{}},
 		"rejected, run at its end":   {play: play{sends: []answer{{err: job.Stop(apiError(401, cloudlet.Rejected))}}}, want: sent + "intent", err: &cloudlet.APIError{}},
+
+		"its turn comes later":           {play: play{turns: []time.Duration{time.Hour, time.Minute}}, want: "baseline turn intent +1h0m0s find turn +1m0s find sent POST " + made},
+		"its turn comes after a refusal": {play: play{turns: []time.Duration{0, 20 * time.Second}, sends: []answer{{err: apiError(429, cloudlet.Rejected), retry: 25 * time.Second}}}, want: sent + "intent +25s find turn +20s find sent POST " + made},
+		"its turn comes after settling":  {play: play{turns: []time.Duration{0, 20 * time.Second}, sends: []answer{unknown}}, want: settle + settled + "intent turn +20s find sent POST " + made},
+		"a stranger before its turn":     {play: play{turns: []time.Duration{time.Hour}, looks: []look{taken}}, want: "baseline turn intent +1h0m0s find", err: once.ErrConflict},
+		"ours before its turn":           {play: play{turns: []time.Duration{time.Hour}, looks: []look{ours}}, want: "baseline turn intent +1h0m0s find " + made},
 
 		"unknown, found at once":   {play: play{sends: []answer{unknown}, looks: []look{ours}}, want: settle + "find " + made},
 		"unknown, found late":      {play: play{sends: []answer{unknown}, looks: []look{{}, {}, ours}}, want: settle + "find +10s find +20s find " + made},
@@ -85,14 +91,15 @@ func TestTransitions(t *testing.T) {
 		},
 		"a look-up that ends the run": {play: play{sends: []answer{unknown}, looks: []look{{err: job.Stop(full)}}}, want: settle + "find", err: full},
 
-		"differs":              {play: play{verifies: []error{differs}}, want: sent + "created get7 verify-failed", err: once.ErrDiffers},
-		"adopted and differs":  {play: play{sends: []answer{unknown}, looks: []look{ours}, verifies: []error{differs}}, want: settle + "find created get7 verify-failed", err: once.ErrDiffers},
-		"verified later":       {play: play{verifies: []error{once.ErrNotYet, apiError(404, cloudlet.Rejected)}}, want: sent + "created get7 +10s get7 +20s get7 done then"},
-		"never verified":       {play: play{verifies: slices.Repeat([]error{once.ErrNotYet}, 99)}, want: sent + "created get7 +10s get7 +20s get7 +40s get7" + strings.Repeat(" +1m0s get7", 8), err: job.ErrPending},
-		"finalised":            {finalise: true, want: sent + "created get7 finalise PUT done then"},
-		"finalised later":      {finalise: true, play: play{puts: []error{apiError(500, cloudlet.Unknown), apiError(429, cloudlet.Rejected)}}, want: sent + "created get7 finalise PUT +10s PUT +1m0s PUT done then"},
-		"finalise is rejected": {finalise: true, play: play{puts: []error{apiError(409, cloudlet.Conflict)}}, want: sent + "created get7 finalise PUT", err: &cloudlet.APIError{}},
-		"finalise conflicts":   {finalise: true, play: play{puts: []error{once.Stranger("x", "changed since")}}, want: sent + "created get7 finalise PUT", err: once.ErrConflict},
+		"differs":                   {play: play{verifies: []error{differs}}, want: sent + "created get7 verify-failed", err: once.ErrDiffers},
+		"adopted and differs":       {play: play{sends: []answer{unknown}, looks: []look{ours}, verifies: []error{differs}}, want: settle + "find created get7 verify-failed", err: once.ErrDiffers},
+		"verified later":            {play: play{verifies: []error{once.ErrNotYet, apiError(404, cloudlet.Rejected)}}, want: sent + "created get7 +10s get7 +20s get7 done then"},
+		"never verified":            {play: play{verifies: slices.Repeat([]error{once.ErrNotYet}, 99)}, want: sent + "created get7 +10s get7 +20s get7 +40s get7" + strings.Repeat(" +1m0s get7", 8), err: job.ErrPending},
+		"finalised":                 {finalise: true, want: sent + "created get7 finalise PUT done then"},
+		"finalised later":           {finalise: true, play: play{puts: []error{apiError(500, cloudlet.Unknown), apiError(429, cloudlet.Rejected)}}, want: sent + "created get7 finalise PUT +10s PUT +1m0s PUT done then"},
+		"finalise, 429 with a time": {finalise: true, play: play{puts: []error{&cloudlet.APIError{Status: 429, Verdict: cloudlet.Rejected, RetryAt: time.Unix(0, 0)}}}, want: sent + "created get7 finalise PUT +10s PUT done then"},
+		"finalise is rejected":      {finalise: true, play: play{puts: []error{apiError(409, cloudlet.Conflict)}}, want: sent + "created get7 finalise PUT", err: &cloudlet.APIError{}},
+		"finalise conflicts":        {finalise: true, play: play{puts: []error{once.Stranger("x", "changed since")}}, want: sent + "created get7 finalise PUT", err: once.ErrConflict},
 
 		"there already":              {play: play{here: 7}, want: "baseline " + made},
 		"place taken before":         {play: play{base: []error{once.Stranger("x", "taken")}}, want: "baseline ", err: once.ErrConflict},
@@ -153,6 +160,46 @@ func TestTransitions(t *testing.T) {
 					t.Errorf("the run ended with %v and recorded %q", err, rec.Err)
 				}
 			})
+		})
+	}
+}
+
+// With Record a change that goes well, and whose answer says so, costs two commits; a history that cannot be written is as
+// good as a record that cannot.
+func TestRecordTakesThePlaceOfLog(t *testing.T) {
+	for name, c := range map[string]struct {
+		finalise, verified bool
+		full               string // the verdict at which the disk is full
+		want               string
+	}{
+		"read back":            {want: "baseline sent POST created get7 done then"},
+		"verified":             {verified: true, want: "baseline sent POST done then"},
+		"finalised":            {verified: true, finalise: true, want: "baseline sent POST finalise PUT done then"},
+		"full before":          {full: "none", want: "baseline"},
+		"full when it is over": {full: "applied", want: "baseline sent POST"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &play{Memory: &job.Memory{}, last: time.Now(), sends: []answer{{reply: reply{ID: 7, Verified: c.verified}}}}
+			e := p.effect()
+			log, commits, full := e.Log, 0, errors.New("disk full")
+			e.Log = nil
+			e.Record = func(ctx context.Context, rec job.Record, a once.Attempt) error {
+				if c.full != "" && (c.full == a.Verdict || c.full == "none") {
+					return full
+				}
+				commits++
+				return errors.Join(log(ctx, a), p.Put(ctx, rec))
+			}
+			if c.finalise {
+				e.Finalise = func(context.Context, memo) error { p.note("PUT"); return nil }
+			}
+			err := job.Pool{Journal: p}.Run(t.Context(), job.Item{Key: "x", Do: e.Do()})
+			if got := strings.Join(p.trace, " "); got != c.want || (c.full != "") != errors.Is(err, full) {
+				t.Errorf("%s, %v, want %s", got, err, c.want)
+			}
+			if c.full == "" && (commits != 2 || strings.Join(p.log, " ") != "x1 x1applied") {
+				t.Errorf("%d commits, history %s", commits, p.log)
+			}
 		})
 	}
 }

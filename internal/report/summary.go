@@ -14,8 +14,10 @@ type Summary struct {
 	Headline string // what was done, or not
 	Facts    []Fact
 	Failed   []Item // every item that failed
-	Problems []Item // what must be mended before anything is done
-	Notes    []Item // what was absent, or gone meanwhile
+	// Conflicts are the items that need a human, Pending those that the next run goes on with.
+	Conflicts, Pending []Item
+	Problems           []Item // what must be mended before anything is done
+	Notes              []Item // what was absent, or gone meanwhile
 }
 
 // Fact is one figure of a summary.
@@ -38,11 +40,13 @@ func (s Summary) Text(to io.Writer) error {
 	for _, n := range s.Notes {
 		fmt.Fprintf(&b, "  note: %s\n", plain(n.Name+": "+n.Text))
 	}
-	for _, p := range s.Problems {
-		fmt.Fprintf(&b, "  PROBLEM: %s\n", plain(p.Name+": "+p.Text))
-	}
-	for _, f := range s.Failed {
-		fmt.Fprintf(&b, "  FAILED: %s\n", plain(f.Name+": "+f.Text))
+	for _, list := range []struct {
+		word  string
+		items []Item
+	}{{"PROBLEM", s.Problems}, {"PENDING", s.Pending}, {"CONFLICT", s.Conflicts}, {"FAILED", s.Failed}} {
+		for _, f := range list.items {
+			fmt.Fprintf(&b, "  %s: %s\n", list.word, plain(f.Name+": "+f.Text))
+		}
 	}
 	_, err := io.WriteString(to, b.String())
 	return err

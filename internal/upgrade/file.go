@@ -1,0 +1,175 @@
+package upgrade
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cloudletmig/internal/cloudlet"
+)
+
+// The columns of a plan as CSV. People may change new_name, new_group, method and the two of activation, and take lines
+// out; the others are there to be read.
+var columns = []string{ //nolint:gochecknoglobals // a constant in all but syntax
+	"account", "id", "name", "type", "action", "new_name", "new_group", "method", "activate_staging", "activate_production", "carry", "why",
+}
+
+// WriteCSV writes a plan as CSV.
+func (p Plan) WriteCSV(to io.Writer) error {
+	w := csv.NewWriter(to)
+	if err := w.Write(columns); err != nil {
+		return err
+	}
+	for _, x := range p.Policies {
+		carry := make([]string, 0, len(x.Carry))
+		for _, v := range x.Carry {
+			carry = append(carry, strconv.FormatInt(v.Number, 10))
+		}
+		if err := w.Write([]string{
+			p.Account, strconv.FormatInt(x.ID, 10), x.Name, x.Type, string(x.Action), x.NewName, strconv.FormatInt(x.NewGroup, 10), x.Method,
+			yes(x.Activate[cloudlet.Staging] != 0), yes(x.Activate[cloudlet.Production] != 0), strings.Join(carry, " "), guarded(x.Why),
+		}); err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// Edited is a plan file as a person gave it back.
+type Edited struct {
+	Account string
+	Edits   map[int64]Edit
+	// Actions and Names are those of the file, by policy: what a person saw.
+	Actions map[int64]Action
+	Names   map[int64]string
+}
+
+// ReadPlan reads a plan file, JSON or CSV. Its errors name the line or the policy.
+func ReadPlan(text []byte) (Edited, error) {
+	e := Edited{Edits: map[int64]Edit{}, Actions: map[int64]Action{}, Names: map[int64]string{}}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if first := bytes.TrimSpace(text); len(first) > 0 && first[0] == '{' {
+		return e, e.readJSON(text)
+	}
+	return e, e.readCSV(text)
+}
+
+func (e *Edited) add(where string, p Planned) error {
+	if _, twice := e.Edits[p.ID]; twice {
+		return fmt.Errorf("%s: policy %d is there twice", where, p.ID)
+	}
+	if err := oneOfMethods(p.Method); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	edit := Edit{NewName: p.NewName, NewGroup: p.NewGroup, Method: p.Method, Carry: []int64{}}
+	for on := range p.Activate {
+		edit.Activate = append(edit.Activate, on)
+	}
+	slices.Sort(edit.Activate)
+	for _, v := range p.Carry {
+		edit.Carry = append(edit.Carry, v.Number)
+	}
+	e.Edits[p.ID], e.Actions[p.ID], e.Names[p.ID] = edit, p.Action, p.Name
+	return nil
+}
+
+func oneOfMethods(method string) error {
+	if !slices.Contains([]string{MethodAuto, MethodClone, MethodCopy}, method) {
+		return fmt.Errorf("method %q: give one of auto, clone, copy", method)
+	}
+	return nil
+}
+
+func (e *Edited) readJSON(text []byte) error {
+	var p Plan
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		return fmt.Errorf("read plan: %w", err)
+	}
+	if p.Format != 1 {
+		return fmt.Errorf("read plan: format %d is not known, only 1", p.Format)
+	}
+	e.Account = p.Account
+	for i, x := range p.Policies {
+		if err := e.add(fmt.Sprintf("policies[%d]", i), x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Edited) readCSV(text []byte) error {
+	r := csv.NewReader(bytes.NewReader(text))
+	r.FieldsPerRecord = -1
+	header, err := r.Read()
+	if err != nil {
+		return fmt.Errorf("read plan: %w", err)
+	}
+	if !slices.Equal(header, columns) {
+		return fmt.Errorf("read plan: line 1: the columns must be %s", strings.Join(columns, ","))
+	}
+	for {
+		row, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read plan: %w", err)
+		}
+		line, _ := r.FieldPos(0)
+		if err := e.row(row); err != nil {
+			return fmt.Errorf("line %d: %w", line, err)
+		}
+	}
+}
+
+// row reads one line of a plan as CSV.
+func (e *Edited) row(row []string) error {
+	if len(row) != len(columns) {
+		return fmt.Errorf("%d cells, not %d", len(row), len(columns))
+	}
+	p := Planned{Name: row[2], Type: row[3], Action: Action(row[4]), NewName: row[5], Method: row[7], Activate: map[cloudlet.Network]int64{}}
+	var err error
+	if p.ID, err = strconv.ParseInt(row[1], 10, 64); err != nil {
+		return fmt.Errorf("id %q is no number", row[1])
+	}
+	if p.NewGroup, err = strconv.ParseInt(row[6], 10, 64); err != nil {
+		return fmt.Errorf("new_group %q is no number", row[6])
+	}
+	for i, on := range map[int]cloudlet.Network{8: cloudlet.Staging, 9: cloudlet.Production} {
+		switch strings.ToLower(row[i]) {
+		case "yes":
+			p.Activate[on] = 1
+		case "no", "":
+		default:
+			return fmt.Errorf("%s %q: give yes or no", columns[i], row[i])
+		}
+	}
+	for field := range strings.FieldsSeq(row[10]) {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return fmt.Errorf("carry %q is no number", field)
+		}
+		p.Carry = append(p.Carry, Version{Number: n})
+	}
+	if e.Account != "" && e.Account != row[0] {
+		return errors.New("the lines are of plans for several accounts")
+	}
+	e.Account = row[0]
+	return e.add("", p)
+}

@@ -1,0 +1,176 @@
+package upgrade
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/job"
+	"cloudletmig/internal/once"
+)
+
+// Proof is what the comparison of a shared policy with its legacy policy found.
+type Proof struct {
+	Shared int64  `json:"shared"`
+	Pairs  []Pair `json:"pairs"`
+	// Differences are in words, with the place where rules part; empty where it is proved.
+	Differences []string `json:"differences,omitempty"`
+}
+
+// UnprovedError is a shared policy that is not what it was to be. It is not activated.
+type UnprovedError struct {
+	Policy string
+	Proof  Proof
+}
+
+// Error names the first difference.
+func (e *UnprovedError) Error() string {
+	text := fmt.Sprintf("shared policy %d is not equal to %s and is not activated: %s", e.Proof.Shared, e.Policy, e.Proof.Differences[0])
+	if n := len(e.Proof.Differences) - 1; n > 0 {
+		text += fmt.Sprintf(" (and %d more)", n)
+	}
+	return text
+}
+
+// Hint says what to do next.
+func (e *UnprovedError) Hint() string {
+	return "compare the two policies; when the shared one is of no use delete it, then give the same command with --fresh"
+}
+
+// Is finds what once calls a difference.
+func (e *UnprovedError) Is(target error) bool { return target == once.ErrDiffers }
+
+// prove reads both policies and holds them against each other: every carried version must have a partner with equal rules
+// and the same description. In a fresh one, which this run made, nothing else may be there.
+func (u *upgrader) prove(p Planned, shared int64, fresh bool) job.Item {
+	tries := 0
+	return job.Item{Key: proofKey(p), Depth: 2, Do: func(ctx context.Context, t *job.Task) (job.Step, error) {
+		proof, known, err := earlierProof(ctx, t)
+		if err != nil {
+			return job.Step{}, err
+		}
+		if known {
+			return job.Step{Kept: true, Next: u.activations(p, proof, networks())}, nil
+		}
+		if proof, err = u.compare(ctx, p, shared, fresh); err != nil {
+			return job.Step{}, err
+		}
+		if len(proof.Differences) > 0 {
+			if err := t.Save(ctx, unproved, proof); err != nil {
+				return job.Step{}, err
+			}
+			return job.Step{}, &UnprovedError{p.String(), proof}
+		}
+		if err := u.describe(ctx, p, shared); err != nil {
+			if tries++; passing(err) && tries < describeTries && ctx.Err() == nil {
+				return job.Step{Again: u.now().Add(u.o.Poll)}, nil
+			}
+			return job.Step{}, err
+		}
+		return job.Step{Data: proof, Next: u.activations(p, proof, networks())}, nil
+	}}
+}
+
+// earlierProof is what an earlier run proved, if it did.
+func earlierProof(ctx context.Context, t *job.Task) (proof Proof, known bool, err error) {
+	rec, known, err := t.Earlier(ctx)
+	if err != nil || !known || rec.State != job.Done {
+		return proof, false, err
+	}
+	if err := json.Unmarshal(rec.Data, &proof); err != nil {
+		return proof, false, fmt.Errorf("read %s: %w", t.Key(), err)
+	}
+	return proof, true, nil
+}
+
+// describeTries is how often a description is put right before it is left to the next run.
+const describeTries = 10
+
+// passing reports whether a write that may be repeated can succeed later.
+func passing(err error) bool {
+	api, ok := errors.AsType[*cloudlet.APIError](err)
+	return ok && (api.Verdict == cloudlet.Unknown || api.Verdict == cloudlet.NotSent || api.Status == 429)
+}
+
+// unproved is the state of a proof that failed.
+const unproved job.State = "unproved"
+
+// compare makes the proof.
+func (u *upgrader) compare(ctx context.Context, p Planned, shared int64, fresh bool) (Proof, error) {
+	proof := Proof{Shared: shared}
+	policy := cloudlet.Policy{API: cloudlet.V3, ID: shared, Type: p.Type}
+	versions, err := sharedVersions(ctx, u.account, policy)
+	if err != nil {
+		return proof, err
+	}
+	pairs, missing, extra := match(p.Carry, versions, p.Activate[cloudlet.Staging], p.Activate[cloudlet.Production])
+	proof.Pairs = pairs
+	for _, v := range missing {
+		difference, err := u.difference(ctx, p, policy, v, versions)
+		if err != nil {
+			return proof, err
+		}
+		proof.Differences = append(proof.Differences, difference)
+	}
+	if !fresh { // what else there is was there when the plan was made
+		return proof, nil
+	}
+	for _, v := range extra {
+		proof.Differences = append(proof.Differences, fmt.Sprintf("version %d of the shared policy is none of the carried ones", v.Number))
+	}
+	return proof, nil
+}
+
+// difference says how a carried version without a partner differs from what may have become of it.
+func (u *upgrader) difference(ctx context.Context, p Planned, shared cloudlet.Policy, v Version, versions []Version) (string, error) {
+	doc, err := u.account.Get(ctx, cloudlet.V2.Version(p.ID, v.Number))
+	if err != nil {
+		return "", err
+	}
+	near := Version{}
+	for _, have := range versions {
+		if have.Number == v.Number || near.Number == 0 && have.Description == v.Description {
+			near = have
+		}
+	}
+	if near.Number == 0 {
+		return fmt.Sprintf("version %d is lost: no version of the shared policy has its rules", v.Number), nil
+	}
+	other, err := u.account.Get(ctx, cloudlet.V3.Version(shared.ID, near.Number))
+	if err != nil {
+		return "", err
+	}
+	var a, b struct {
+		Rules json.RawMessage `json:"matchRules"`
+	}
+	if err := json.Unmarshal(doc, &a); err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal(other, &b); err != nil {
+		return "", err
+	}
+	grade, where := cloudlet.CompareRules(a.Rules, b.Rules)
+	if grade != cloudlet.Different {
+		return fmt.Sprintf("version %d has another description in the shared policy, or was edited after the plan was made", v.Number), nil
+	}
+	return fmt.Sprintf("version %d differs from version %d of the shared policy at %s", v.Number, near.Number, where), nil
+}
+
+// describe gives the shared policy the legacy policy's description, where it has another.
+func (u *upgrader) describe(ctx context.Context, p Planned, shared int64) error {
+	if p.Action != Clone { // a copy was described when it was made, and what is there longer is not touched
+		return nil
+	}
+	doc, err := u.account.Get(ctx, cloudlet.V3.Policy(shared))
+	if err != nil {
+		return err
+	}
+	have, err := cloudlet.ParsePolicy(cloudlet.V3, doc)
+	if err != nil || have.Description == p.Description {
+		return err
+	}
+	_, err = u.account.Send(context.WithoutCancel(ctx), cloudlet.V3.DescribePolicy(shared, have.GroupID, p.Description))
+	return err
+}

@@ -1,0 +1,155 @@
+package upgrade
+
+import (
+	_ "embed" // the page of the report
+	"encoding/csv"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/durable"
+)
+
+// The files of a report.
+const (
+	ReportJSON = "report.json"
+	ReportCSV  = "report.csv"
+	ReportHTML = "report.html"
+)
+
+//go:embed report.html
+var page string
+
+// Report is what an upgrade came to.
+type Report struct {
+	Format   int       `json:"format"`
+	Host     string    `json:"host"`
+	Run      string    `json:"run"`
+	Made     time.Time `json:"made"`
+	Counts   []Counted `json:"counts"`
+	Changed  int       `json:"changed_since_cloned"` // legacy policies that have what their shared ones lack
+	Policies []Result  `json:"policies"`
+	Cutovers []Cutover `json:"property_manager"`
+	ByHand   []string  `json:"check_by_hand"`
+}
+
+// Counted is how many policies are at a stage.
+type Counted struct {
+	Name Stage `json:"stage"`
+	N    int   `json:"policies"`
+}
+
+// NewReport sums up results.
+func NewReport(host, run string, made time.Time, results []Result) Report {
+	r := Report{Format: 1, Host: host, Run: run, Made: made.UTC().Truncate(time.Second), Policies: results, Cutovers: Cutovers(results), ByHand: ByHand()}
+	for _, stage := range []Stage{StageLive, StageStaged, StageProved, StageCloned, StagePlanned, StageLeft, StageBlocked, StageConflict} {
+		n := 0
+		for _, x := range results {
+			if x.Stage == stage {
+				n++
+			}
+		}
+		if n > 0 {
+			r.Counts = append(r.Counts, Counted{stage, n})
+		}
+	}
+	for _, x := range results {
+		if x.State == Behind || x.State == Diverged {
+			r.Changed++
+		}
+	}
+	return r
+}
+
+// Write writes report.json, report.csv and report.html into a folder.
+func (r Report) Write(folder *durable.Folder) error {
+	text, err := cloudlet.Marshal(r, "  ")
+	if err != nil {
+		return err
+	}
+	for name, fill := range map[string]func(io.Writer) error{
+		ReportJSON: func(to io.Writer) error { _, err := to.Write(append(text, '\n')); return err },
+		ReportCSV:  r.csv,
+		ReportHTML: r.html,
+	} {
+		if _, _, err := folder.Write(name, fill); err != nil {
+			return err
+		}
+	}
+	return folder.Sync(ReportJSON, ReportCSV, ReportHTML)
+}
+
+func (r Report) html(to io.Writer) error {
+	t, err := template.New("report").Parse(page)
+	if err != nil {
+		return err
+	}
+	return t.Execute(to, r)
+}
+
+// csv is a line per policy, for people: what begins like a formula is guarded.
+func (r Report) csv(to io.Writer) error {
+	w := csv.NewWriter(to)
+	rows := [][]string{{"legacy id", "legacy name", "type", "stage", "shared id", "shared name", "group", "versions", "active", "properties", "reason"}}
+	for _, p := range r.Policies {
+		var properties []string
+		for _, u := range p.Uses {
+			if !slices.Contains(properties, u.Property) {
+				properties = append(properties, u.Property)
+			}
+		}
+		row := []string{
+			strconv.FormatInt(p.ID, 10), p.Name, p.Type, string(p.Stage), number(p.Shared), p.NewName, number(p.NewGroup), p.PairText(), p.ActiveText(),
+			strings.Join(properties, " "), strings.Join(append(slices.Clone(p.Differences), p.reasons()...), "; "),
+		}
+		for i := range row {
+			row[i] = guarded(row[i])
+		}
+		rows = append(rows, row)
+	}
+	return w.WriteAll(rows)
+}
+
+func (r Result) reasons() []string {
+	return slices.DeleteFunc([]string{r.Why, r.Problem}, func(s string) bool { return s == "" })
+}
+
+func number(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// guarded keeps a spreadsheet from taking a text for a formula.
+func guarded(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}
+
+// PairText is the table of versions in a few words: "1 -> 1, 4 -> 2".
+func (r Result) PairText() string {
+	parts := make([]string, 0, len(r.Pairs))
+	for _, p := range r.Pairs {
+		parts = append(parts, fmt.Sprintf("%d -> %d", p.From, p.To))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// ActiveText is what went live: "staging 2, production 1".
+func (r Result) ActiveText() string {
+	var parts []string
+	for _, on := range networks() {
+		if n := r.Active[on]; n != 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", on, n))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,81 @@
+// Package upgrade makes legacy policies shared ones: a plan is made and may be edited, each policy is cloned or copied
+// exactly once, what came of it is proved equal, and what was live goes live again. The legacy policy is never changed.
+package upgrade
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cloudletmig/internal/cloudlet"
+)
+
+// Account is the part of the API that an upgrade needs.
+type Account interface {
+	// Get reads a document, or all pages of a list as one JSON array.
+	Get(ctx context.Context, r cloudlet.Resource) ([]byte, error)
+	// Send makes one attempt at a change, never two; its error carries a verdict.
+	Send(ctx context.Context, c cloudlet.Change) (cloudlet.Answer, error)
+}
+
+// Version is one version as the lists and its document tell of it.
+type Version struct {
+	Number      int64     `json:"number"`
+	Description string    `json:"description"`
+	Hash        string    `json:"hash,omitempty"` // of its rules (cloudlet.CanonicalHash); empty where it was not read
+	Rules       int       `json:"rules"`
+	Modified    time.Time `json:"modified,omitzero"`
+	By          string    `json:"by,omitempty"`
+}
+
+// Legacy is a legacy policy as it is now.
+type Legacy struct {
+	cloudlet.Policy
+	Versions   []Version // ascending, without deleted ones; those that are carried have a hash
+	Carried    []int64   // ascending
+	Live       map[cloudlet.Network]cloudlet.InForce
+	Properties []Use
+	// Refused is why its rules cannot be those of a shared policy; empty where they can.
+	Refused string
+	Bytes   int // of the largest body that a copy would send
+}
+
+// Use is a property that uses a legacy policy on a network, or in its newest version, where Network is empty.
+type Use struct {
+	Property string           `json:"property"`
+	Group    int64            `json:"group"`
+	Network  cloudlet.Network `json:"network,omitempty"`
+	Version  int64            `json:"version"`
+}
+
+// Shared is a shared policy as it is now.
+type Shared struct {
+	cloudlet.Policy
+	Created  time.Time
+	Versions []Version // ascending, all with a hash
+	Live     map[cloudlet.Network]cloudlet.InForce
+}
+
+// Pair is a version's number in the legacy policy and in the shared one.
+type Pair struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+}
+
+// version gives the version of that number.
+func version(all []Version, number int64) (Version, bool) {
+	for _, v := range all {
+		if v.Number == number {
+			return v, true
+		}
+	}
+	return Version{}, false
+}
+
+// ref is how a legacy version is named where a document is asked for.
+func ref(policy, number int64) string { return fmt.Sprintf("v2:%d@%d", policy, number) }
+
+// networks are the two, staging first.
+func networks() []cloudlet.Network {
+	return []cloudlet.Network{cloudlet.Staging, cloudlet.Production}
+}
