@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/once"
 )
 
 // versions are wanted versions 1 to n of the hashes given.
@@ -124,7 +125,8 @@ func TestMake(t *testing.T) {
 
 // TestMakeOfOrigins: an origin that is not defined blocks what would be made with it, and nothing else.
 func TestMakeOfOrigins(t *testing.T) {
-	pool := Policy{Name: "pool", Versions: versions("o"), Origins: []string{"dc"}}
+	live := map[cloudlet.Network]Live{cloudlet.Staging: {Version: 1}}
+	pool := Policy{Name: "pool", Versions: versions("o"), Origins: []string{"dc"}, Live: live}
 	user := Policy{API: cloudlet.V2, Type: "ALB", Name: "user", Versions: versions("a"), Origins: []string{"pool"}}
 	other := Policy{API: cloudlet.V2, Type: "FR", Name: "other", Versions: versions("a"), Forwards: []string{"web"}}
 	here := func(p Policy, kind, hash string) map[string]Held {
@@ -166,6 +168,9 @@ func TestMakeOfOrigins(t *testing.T) {
 				if p.Action == Blocked && p.Why == "" {
 					t.Errorf("%s is blocked for no reason", p)
 				}
+				if (p.Action == Blocked || p.Action == Skip) && len(p.Activate)+len(p.Add) > 0 {
+					t.Errorf("%s: something is sent for it", show(p))
+				}
 			}
 			if c.origins == "-" && plan.Policies[0].Action == Blocked && !strings.Contains(plan.Policies[0].Why, "cannot be listed") {
 				t.Errorf("it is blocked because %s", plan.Policies[0].Why)
@@ -187,6 +192,18 @@ func twice(a, b map[string]Held) func(func(string, Held) bool) {
 					return
 				}
 			}
+		}
+	}
+}
+
+// TestMarkedDescription: the mark of a run that was cut off is put back, unless the policy is blocked.
+func TestMarkedDescription(t *testing.T) {
+	w := Policy{API: cloudlet.V2, Type: "ALB", Name: "n", Description: "d", Versions: versions("a", "b"), Origins: []string{"pool"}}
+	h := held(Held{ID: 7, Type: "ALB", Description: once.Mark("d", once.Marker("run", w.Key()), maxDescription)}, "1=a")
+	for _, origins := range []map[string]string{{"pool": balancing}, {}} {
+		p := Make([]Policy{w}, Present{Kinds: kinds(), Policies: map[string]Held{w.Key(): h}, Origins: origins}, PlanOptions{OnExisting: OnExistingAppend}).Policies[0]
+		if wanted := len(origins) > 0; p.Describe != wanted || (p.Action == Append) != wanted {
+			t.Errorf("with origins %v: %s, describe %v", origins, show(p), p.Describe)
 		}
 	}
 }
