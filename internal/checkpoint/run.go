@@ -74,6 +74,26 @@ func (db *DB) Begin(ctx context.Context, info RunInfo) (run *Run, resumed bool, 
 	return run, resumed, nil
 }
 
+// Unfinished gives the run that Begin would resume, and whether there is one. Like Begin it fails with a ChangedError when
+// options or fingerprint of that one differ.
+func (db *DB) Unfinished(ctx context.Context, info RunInfo) (run RunInfo, found bool, err error) {
+	err = inTx(ctx, db.sql, func(tx *sql.Tx) error {
+		row, there, err := unfinished(ctx, tx, info)
+		if err != nil || !there {
+			return err
+		}
+		if row.Options != info.Options || row.Fingerprint != info.Fingerprint {
+			return changed(&row.RunInfo, &info)
+		}
+		run, found = row.RunInfo, true
+		return nil
+	})
+	if err != nil {
+		return RunInfo{}, false, db.using(ctx, "read", err)
+	}
+	return run, found, nil
+}
+
 func unfinished(ctx context.Context, tx *sql.Tx, info RunInfo) (*runRow, bool, error) {
 	rows, err := queryRuns(ctx, tx, "WHERE kind = ? AND target = ? AND state NOT IN ('complete', 'abandoned') ORDER BY seq DESC LIMIT 1",
 		info.Kind, info.Target)

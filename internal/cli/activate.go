@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cloudletmig/internal/akamai"
 	"cloudletmig/internal/cloudlet"
-	"cloudletmig/internal/job"
 )
 
 // activateOptions are the flags of activate, and what its arguments name.
@@ -149,63 +148,16 @@ func activateTarget(wishes []wish, o activateOptions) string {
 }
 
 func (a *app) activate(ctx context.Context, wishes []wish, o activateOptions) error {
-	client, creds, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	target := activateTarget(wishes, o)
-	var plan activations
-	earlier, err := a.recordedPlan(ctx, "activate", target, &plan)
-	if err != nil {
-		return err
-	}
-	if !earlier {
-		if plan, err = (&planner{client: client, options: o, workers: a.global.Workers, warn: a.log.Warn}).plan(ctx, wishes); err != nil {
-			return err
-		}
-	}
-	a.document = map[string]any{"command": "activate", "dry_run": o.DryRun, "plan": list(plan)}
-	if err := a.showActivations(plan, earlier); err != nil {
-		return err
-	}
-	sends := earlier || plan.sends()
-	if o.DryRun || !sends && !a.global.Fresh { // with --fresh an unfinished run is to end all the same
-		return nil
-	}
-	if sends {
-		if err := a.agree(ctx, plan.question()); err != nil {
-			return err
-		}
-	}
-	r, err := a.beginOn(ctx, "activate", target, a.loneCheckpoint(), o, creds)
-	if err != nil {
-		return err
-	}
-	if !earlier {
-		err = r.keepPlan(ctx, plan)
-	}
-	w := a.newWork(r, client, o.Deadline.d)
-	if err == nil {
-		err = w.tally.outcome(a.runActivations(ctx, w, plan))
-	}
-	results, resultsErr := plan.results(ctx, r, w.tally)
-	err = errors.Join(err, resultsErr)
-	a.document["results"], a.document["classes"], a.document["run"] = list(results), w.tally.classes(), r.journal.ID()
-	err = r.end(ctx, err, a.document)
-	return a.activateSummary(results, r, err)
-}
-
-// runActivations carries out a plan.
-func (a *app) runActivations(ctx context.Context, w work, plan activations) error {
-	if err := w.queue.Recall(ctx, w.run.journal, activateKeys); err != nil {
-		return err
-	}
-	progress := a.showProgress("activate", func() string { return waiting(w.queue, w.client) })
-	defer progress.Stop()
-	w.pool.Watch = func(e job.Event) {
-		progress.Watch(e)
-		w.tally.watch(e)
-	}
-	return w.pool.Run(ctx, plan.items(w.queue)...)
+	return runPlanned(ctx, a, planned[activations]{
+		kind: "activate", target: activateTarget(wishes, o), journal: a.loneCheckpoint(), options: o, dryRun: o.DryRun, deadline: o.Deadline.d,
+		make: func(ctx context.Context, client *akamai.Client) (activations, error) {
+			return (&planner{client: client, options: o, workers: a.global.Workers, warn: a.log.Warn}).plan(ctx, wishes)
+		},
+		show: a.showActivations, question: activations.question, idle: true,
+		refuse: func(activations) error { return nil }, leaves: func(activations) error { return nil },
+		apply: func(ctx context.Context, w work, plan activations) error {
+			return w.pool.Run(ctx, plan.items(w.queue)...)
+		},
+		finish: a.activateSummary,
+	})
 }

@@ -25,13 +25,7 @@ func (p activation) MarshalJSON() ([]byte, error) {
 }
 
 // showActivations prints the plan for people.
-func (a *app) showActivations(plan activations, earlier bool) error {
-	if a.global.Output != "text" {
-		return nil
-	}
-	if earlier {
-		fmt.Fprintln(a.out, "This is the plan of the unfinished run, which goes on; --fresh makes a new one.")
-	}
+func (a *app) showActivations(plan activations) error {
 	rows := make([][]string, 0, len(plan))
 	for _, p := range plan {
 		rows = append(rows, []string{p.Place(), strconv.FormatInt(p.Version, 10), string(p.Network), liveWord(p.Effective), p.words()})
@@ -39,7 +33,7 @@ func (a *app) showActivations(plan activations, earlier bool) error {
 	if err := report.Table(a.out, []string{"POLICY", "VERSION", "NETWORK", "LIVE NOW", "PLAN"}, rows); err != nil {
 		return err
 	}
-	if !earlier && !plan.sends() {
+	if !plan.sends() {
 		fmt.Fprintln(a.out, "Nothing is to be done.")
 	}
 	return nil
@@ -74,8 +68,11 @@ func (p activation) words() string {
 	return operation
 }
 
-// question is what is asked before a plan is carried out.
+// question is what is asked before a plan is carried out; empty where nothing is to be done.
 func (p activations) question() string {
+	if !p.sends() {
+		return ""
+	}
 	word, production := "Activate", false
 	for _, a := range p {
 		if a.Off {
@@ -169,9 +166,13 @@ func (p activation) recorded(rec job.Record) (activated, error) {
 	return result, nil
 }
 
-// activateSummary prints how a run of activate ended, and adds to the error what to do next.
-func (a *app) activateSummary(results []activated, r *run, err error) error {
-	again := false
+// activateSummary prints how a run of activate ended.
+func (a *app) activateSummary(ctx context.Context, w work, plan activations, _ error) error {
+	results, err := plan.results(ctx, w.run, w.tally)
+	if err != nil {
+		return err
+	}
+	a.document["results"] = list(results)
 	states := map[string]int{}
 	var rows [][]string
 	summary := report.Summary{Headline: "Activations"}
@@ -184,10 +185,8 @@ func (a *app) activateSummary(results []activated, r *run, err error) error {
 		switch result.State {
 		case stateFailed:
 			summary.Failed = append(summary.Failed, item)
-			again = true
 		case stateConflict:
 			summary.Conflicts = append(summary.Conflicts, item)
-			again = true
 		case statePending:
 			summary.Pending = append(summary.Pending, item)
 		case stateNotBegun:
@@ -200,12 +199,9 @@ func (a *app) activateSummary(results []activated, r *run, err error) error {
 			summary.Facts = append(summary.Facts, report.Fact{Name: state, Value: report.Number(n)})
 		}
 	}
-	summary.Facts = append(summary.Facts, report.Fact{Name: "time", Value: report.Duration(time.Since(r.begun))})
-	if a.global.Output == "text" {
-		err = errors.Join(err, report.Table(a.out, []string{"POLICY", "VERSION", "NETWORK", "RESULT", "LIVE BEFORE"}, rows), summary.Text(a.out))
+	summary.Facts = append(summary.Facts, report.Fact{Name: "time", Value: report.Duration(time.Since(w.run.begun))})
+	if a.global.Output != "text" {
+		return nil
 	}
-	if again && (errors.Is(err, job.ErrIncomplete) || errors.Is(err, once.ErrConflict)) {
-		return withHint(err, "settle what the summary names, then give the same command with --fresh: it plans again from what is live then")
-	}
-	return err
+	return errors.Join(report.Table(a.out, []string{"POLICY", "VERSION", "NETWORK", "RESULT", "LIVE BEFORE"}, rows), summary.Text(a.out))
 }

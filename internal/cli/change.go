@@ -150,7 +150,7 @@ func (e *unfinishedItems) Hint() string {
 	case e.conflicts > 0:
 		return "nothing of others was overwritten; settle the conflicts, then the same command does only what is left, or makes a new plan with --fresh"
 	case e.failed > 0:
-		return "the same command again does only what is left"
+		return "the same command again does only what is left; what failed for good, such as an activation, is planned anew with --fresh"
 	}
 	return "the same command again waits on; nothing is sent twice"
 }

@@ -129,7 +129,7 @@ func (a *app) importAll(ctx context.Context, args []string, o importOptions) err
 		return err
 	}
 	return runPlanned(ctx, a, planned[importer.Plan]{
-		kind: "import", target: out, journal: a.checkpointFor(out), options: o, dryRun: o.dryRun, deadline: o.deadline.d,
+		kind: "import", target: absolute(out), journal: a.checkpointFor(out), options: o, dryRun: o.dryRun, deadline: o.deadline.d,
 		make: func(ctx context.Context, client *akamai.Client) (importer.Plan, error) {
 			return a.planImport(ctx, in, o, networks, earlier, client)
 		},

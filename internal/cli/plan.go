@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -20,10 +22,12 @@ import (
 // planned is a command that makes a plan, shows it, asks, and carries it out. P is the plan, plain data that survives
 // JSON.
 type planned[P any] struct {
-	kind, target, journal string
-	options               any // what decides the work: a run goes on with the same only
-	dryRun                bool
-	deadline              time.Duration // of an activation
+	kind string
+	// target is what names the run in the journal: the same command goes on with it.
+	target, journal string
+	options         any // what decides the work: a run goes on with the same only
+	dryRun          bool
+	deadline        time.Duration // of an activation
 
 	make func(ctx context.Context, client *akamai.Client) (P, error) // reads only
 	show func(plan P) error                                          // for people
@@ -32,7 +36,9 @@ type planned[P any] struct {
 	// leaves is the error of a plan that is carried out as far as it goes and leaves items out; nothing where it is whole.
 	leaves   func(plan P) error
 	question func(plan P) string // empty where nothing would be sent
-	apply    func(ctx context.Context, w work, plan P) error
+	// idle says that a plan without a question leaves nothing to do at all: then there is no run.
+	idle  bool
+	apply func(ctx context.Context, w work, plan P) error
 	// finish prints and writes what came of it, also when it ended half-way; what it puts into the document is printed and
 	// recorded.
 	finish func(ctx context.Context, w work, plan P, err error) error
@@ -59,7 +65,8 @@ type leavingError interface {
 // planKey is the journal's record of the plan. A run that goes on carries out the plan that it was begun with.
 const planKey = "plan"
 
-// runPlanned runs a command of that kind.
+// runPlanned runs a command of that kind. Before the plan is agreed to there is no run in the journal, and a dry run leaves
+// no trace at all.
 func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 	client, creds, err := a.connect()
 	if err != nil {
@@ -68,29 +75,71 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 	defer client.Close()
 	a.creds = creds
 	a.document = map[string]any{"command": c.kind, "dry_run": c.dryRun}
-	if c.dryRun {
-		plan, err := c.make(ctx, client)
-		if err != nil {
-			return err
-		}
-		if err := c.present(a, plan, ""); err != nil {
-			return err
-		}
-		return c.leaves(plan)
+	plan, earlier, err := c.earlier(ctx, a)
+	if err == nil && earlier == "" {
+		plan, err = c.make(ctx, client)
 	}
-	r, err := a.beginRun(ctx, c.kind, c.target, c.journal, c.options, creds)
 	if err != nil {
 		return err
 	}
-	err = c.run(ctx, a, r, client)
+	if err := c.present(a, plan, earlier); err != nil {
+		return err
+	}
+	question := c.question(plan)
+	switch {
+	case c.dryRun, question == "" && c.idle && earlier == "" && !a.global.Fresh: // --fresh also ends the unfinished run
+		return c.leaves(plan)
+	case question != "":
+		if err := a.agree(ctx, question); err != nil {
+			return err
+		}
+	}
+	r, err := a.beginOn(ctx, c.kind, c.target, c.journal, c.options, creds)
+	if err != nil {
+		return err
+	}
+	if err = r.keep(ctx, plan, earlier); err == nil {
+		err = c.carryOut(ctx, r, client, plan)
+	}
 	return r.end(ctx, err, a.document)
 }
 
+// earlier is the plan of the unfinished run that the command goes on with, and the run's id; empty where there is none.
+func (c planned[P]) earlier(ctx context.Context, a *app) (plan P, run string, err error) {
+	if _, err := os.Stat(c.journal); errors.Is(err, fs.ErrNotExist) || a.global.Fresh {
+		return plan, "", nil
+	}
+	err = a.inJournal(ctx, c.journal, func(ctx context.Context, db *checkpoint.DB) error {
+		info, found, err := db.Unfinished(ctx, checkpoint.RunInfo{
+			Kind: c.kind, Target: c.target, Options: canonical(c.options), Fingerprint: fingerprint(a.creds),
+		})
+		if err != nil || !found {
+			return err
+		}
+		for rec, err := range db.Items(ctx, info.ID, false) {
+			if err != nil {
+				return err
+			}
+			if rec.Key != planKey {
+				continue
+			}
+			if err := json.Unmarshal(rec.Data, &plan); err != nil {
+				return fmt.Errorf("read the plan of run %s: %w", info.ID, err)
+			}
+			run = info.ID
+		}
+		return nil
+	})
+	return plan, run, err
+}
+
 // present shows the plan, and gives the error of one that must not be carried out.
-func (c planned[P]) present(a *app, plan P, intro string) error {
+func (c planned[P]) present(a *app, plan P, earlier string) error {
 	a.document["plan"] = plan
 	if a.global.Output == "text" {
-		fmt.Fprint(a.out, intro)
+		if earlier != "" {
+			fmt.Fprintf(a.out, "Going on with run %s, which was begun with this plan; --fresh makes a new one.\n", earlier)
+		}
 		if err := c.show(plan); err != nil {
 			return err
 		}
@@ -98,38 +147,28 @@ func (c planned[P]) present(a *app, plan P, intro string) error {
 	return c.refuse(plan)
 }
 
-// run makes the plan, or takes that of the run that goes on, and carries it out.
-func (c planned[P]) run(ctx context.Context, a *app, r *run, client *akamai.Client) error {
-	plan, stored, err := storedPlan[P](ctx, r)
-	r.idle = !stored
-	if err == nil && !stored {
-		plan, err = c.make(ctx, client)
-	}
-	if err == nil {
-		intro := ""
-		if stored {
-			intro = "Going on with run " + r.journal.ID() + ", which was begun with this plan:\n"
-		}
-		err = c.present(a, plan, intro)
-	}
+// keep records the plan of a run that begins. That of a run that goes on is recorded already.
+func (r *run) keep(ctx context.Context, plan any, earlier string) error {
+	_, stored, err := r.journal.Get(ctx, planKey)
 	if err != nil {
 		return err
 	}
-	if question := c.question(plan); question != "" {
-		if err := a.agree(ctx, question); err != nil {
-			return err
-		}
+	if stored != (earlier != "") || stored && earlier != r.journal.ID() {
+		return errors.New("the run was changed by another process after its plan was shown; give the same command again")
 	}
-	if !stored {
-		text, err := json.Marshal(plan)
-		if err != nil {
-			return fmt.Errorf("encode plan: %w", err)
-		}
-		if err := r.journal.Put(ctx, job.Record{Key: planKey, State: job.Done, Data: text}); err != nil {
-			return err
-		}
-		r.idle = false
+	if stored {
+		return nil
 	}
+	text, err := json.Marshal(plan)
+	if err != nil {
+		return fmt.Errorf("encode plan: %w", err)
+	}
+	return r.journal.Put(ctx, job.Record{Key: planKey, State: job.Done, Data: text})
+}
+
+// carryOut does what the plan says, and tells what came of it.
+func (c planned[P]) carryOut(ctx context.Context, r *run, client *akamai.Client, plan P) error {
+	a := r.a
 	w := a.newWork(r, client, c.deadline)
 	if err := w.queue.Recall(ctx, r.journal, ""); err != nil {
 		return err
@@ -139,7 +178,7 @@ func (c planned[P]) run(ctx context.Context, a *app, r *run, client *akamai.Clie
 		progress.Watch(e)
 		w.tally.watch(e)
 	}
-	err = c.apply(ctx, w, plan)
+	err := c.apply(ctx, w, plan)
 	progress.Stop()
 	err = w.tally.outcome(err)
 	a.document["run"], a.document["classes"] = r.journal.ID(), w.tally.classes()
@@ -149,18 +188,6 @@ func (c planned[P]) run(ctx context.Context, a *app, r *run, client *akamai.Clie
 		err = errors.Join(err, c.leaves(plan))
 	}
 	return errors.Join(err, finishErr)
-}
-
-// storedPlan is the plan of a run that goes on, if it came so far.
-func storedPlan[P any](ctx context.Context, r *run) (plan P, stored bool, err error) {
-	rec, stored, err := r.journal.Get(ctx, planKey)
-	if err != nil || !stored {
-		return plan, false, err
-	}
-	if err := json.Unmarshal(rec.Data, &plan); err != nil {
-		return plan, true, fmt.Errorf("read the plan of run %s: %w", r.journal.ID(), err)
-	}
-	return plan, true, nil
 }
 
 // newWork wires what carries out changes.

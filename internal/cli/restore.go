@@ -103,7 +103,7 @@ func (a *app) restore(ctx context.Context, dir string, o restoreOptions) error {
 	}
 	source := snapshotSource{s}
 	return runPlanned(ctx, a, planned[importer.Plan]{
-		kind: "restore", target: dir, journal: a.checkpointFor(dir), options: o, dryRun: o.dryRun, deadline: o.deadline.d,
+		kind: "restore", target: absolute(dir), journal: a.checkpointFor(dir), options: o, dryRun: o.dryRun, deadline: o.deadline.d,
 		make: func(ctx context.Context, client *akamai.Client) (importer.Plan, error) {
 			return a.planRestore(ctx, s, o, filter, client)
 		},

@@ -31,9 +31,7 @@ type run struct {
 	journal *checkpoint.Run
 	resumed bool
 	// again says that the journal knew an unfinished run of this target, resumed or given up for --fresh.
-	again bool
-	// idle says that nothing was begun in the account: there is nothing to go on with.
-	idle   bool
+	again  bool
 	target string
 	begun  time.Time // by this process
 	since  time.Time // by the first process that worked on the run
@@ -90,6 +88,14 @@ func (a *app) beginOn(ctx context.Context, kind, target, file string, options an
 		a.log.Info("going on with the unfinished run", "run", r.journal.ID())
 	}
 	return r, nil
+}
+
+// absolute is the whole path of a folder, by which its runs are known.
+func absolute(dir string) string {
+	if whole, err := filepath.Abs(dir); err == nil {
+		return whole
+	}
+	return dir
 }
 
 // unwritable says of an error that a place cannot be written, if that is what it is, what to do instead.
@@ -222,7 +228,7 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	switch {
 	case err == nil, planLeaves && !unfinishedIn(err): // what the plan left out is for a plan of its own
 		state = checkpoint.Complete
-	case r.idle || exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
+	case exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
 		state = checkpoint.Abandoned
 	case errors.Is(err, context.Canceled):
 		state, hint = checkpoint.Interrupted, r.howToResume()

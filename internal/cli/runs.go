@@ -92,9 +92,14 @@ func (a *app) withJournal(ctx context.Context, do func(context.Context, *checkpo
 	if err != nil {
 		return err
 	}
+	return a.inJournal(ctx, file, do)
+}
+
+// inJournal does something with an open journal.
+func (a *app) inJournal(ctx context.Context, file string, do func(context.Context, *checkpoint.DB) error) error {
 	db, err := checkpoint.Open(ctx, file, checkpoint.Options{Command: "cloudletmig " + strings.Join(storable(a.args), " ")})
 	if err != nil {
-		return err
+		return unwritable(err)
 	}
 	return errors.Join(do(ctx, db), db.Close()) //nolint:contextcheck // closed also when ctx has ended
 }
