@@ -63,8 +63,11 @@ func planSums(plan importer.Plan) string {
 			parts = append(parts, report.Number(n)+" "+p.text)
 		}
 	}
+	if n := plan.Descriptions(); n > 0 {
+		parts = append(parts, plural(n, "description", "descriptions")+" to put back")
+	}
 	if n := activationsOf(plan); n > 0 {
-		parts = append(parts, plural(n, "activation", "activations")+" to see to")
+		parts = append(parts, plural(n, "activation", "activations")+" to send")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -83,7 +86,7 @@ func changesText(policies, versions int) string {
 func activationsOf(plan importer.Plan) int {
 	n := 0
 	for _, p := range plan.Policies {
-		n += len(p.Activations())
+		n += len(p.Activate)
 	}
 	return n
 }
@@ -157,19 +160,21 @@ func ranges(numbers []int64) string {
 
 // importQuestion is what a human is asked; empty where nothing would be sent.
 func importQuestion(plan importer.Plan) string {
-	policies, versions := plan.Changes()
-	activations, descriptions := activationsOf(plan), plan.Descriptions()
-	if policies+versions+activations+descriptions == 0 {
+	var parts []string
+	if policies, versions := plan.Changes(); policies+versions > 0 {
+		parts = append(parts, "make "+changesText(policies, versions))
+	}
+	if n := plan.Descriptions(); n > 0 {
+		parts = append(parts, "put "+plural(n, "description", "descriptions")+" back")
+	}
+	if n := activationsOf(plan); n > 0 {
+		parts = append(parts, "send "+plural(n, "activation", "activations")+" (v3 takes 10 a minute)")
+	}
+	if len(parts) == 0 {
 		return ""
 	}
-	text := "Make " + changesText(policies, versions)
-	if descriptions > 0 {
-		text += ", put " + plural(descriptions, "description", "descriptions") + " back"
-	}
-	if activations > 0 {
-		text += ", and see to " + plural(activations, "activation", "activations") + " (v3 takes 10 a minute)"
-	}
-	return text + "?"
+	text := strings.Join(parts, ", ")
+	return strings.ToUpper(text[:1]) + text[1:] + "?"
 }
 
 // refusePlan is the error of a plan that must not be carried out: what must be mended first, or what a human must decide.

@@ -50,20 +50,30 @@ func TestPlanSums(t *testing.T) {
 		return p
 	}
 	live := plan(importer.Same)
-	live.Policies[0].Live = map[cloudlet.Network]importer.Live{cloudlet.Staging: {Version: 1}}
+	live.Policies[0].Live = map[cloudlet.Network]importer.Live{cloudlet.Staging: {Version: 1}, cloudlet.Production: {Version: 1}}
+	live.Policies[0].Activate = []cloudlet.Network{cloudlet.Production} // on staging it is live already
+	marked := plan(importer.Same)
+	marked.Policies[0].Describe = true
 	alone := plan(importer.Create)
 	alone.Policies[0].Add = nil
-	for want, p := range map[string]importer.Plan{
-		"nothing to make":                                             plan(),
-		"nothing to make, 1 the same already":                         plan(importer.Same),
-		"1 policy and 1 version to make":                              plan(importer.Create),
-		"2 policies and 3 versions to make, 1 skipped":                plan(importer.Create, importer.Append, importer.Create, importer.Skip),
-		"1 version to make, 2 blocked, 1 in conflict":                 plan(importer.Append, importer.Blocked, importer.Conflict, importer.Blocked),
-		"nothing to make, 1 the same already, 1 activation to see to": live,
-		"1 policy to make":                                            alone,
+	for _, c := range []struct {
+		plan           importer.Plan
+		sums, question string
+	}{
+		{plan(), "nothing to make", ""},
+		{plan(importer.Same), "nothing to make, 1 the same already", ""},
+		{plan(importer.Create), "1 policy and 1 version to make", "Make 1 policy and 1 version?"},
+		{plan(importer.Create, importer.Append, importer.Create, importer.Skip), "2 policies and 3 versions to make, 1 skipped", "Make 2 policies and 3 versions?"},
+		{plan(importer.Append, importer.Blocked, importer.Conflict, importer.Blocked), "1 version to make, 2 blocked, 1 in conflict", "Make 1 version?"},
+		{live, "nothing to make, 1 the same already, 1 activation to send", "Send 1 activation (v3 takes 10 a minute)?"},
+		{marked, "nothing to make, 1 the same already, 1 description to put back", "Put 1 description back?"},
+		{alone, "1 policy to make", "Make 1 policy?"},
 	} {
-		if got := planSums(p); got != want {
-			t.Errorf("%q, not %q", got, want)
+		if got := planSums(c.plan); got != c.sums {
+			t.Errorf("%q, not %q", got, c.sums)
+		}
+		if got := importQuestion(c.plan); got != c.question {
+			t.Errorf("%q, not %q", got, c.question)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func (p *Plan) leaveOrigins() {
 	}
 	for i := range p.Policies {
 		if x := &p.Policies[i]; x.IsOrigin() && !needed[x.Name] && (x.Action == Create || x.Action == Append || x.Action == Same) {
-			x.Action, x.Why, x.Add = Skip, "no policy that is brought in needs it", nil
+			x.Action, x.Why, x.Add, x.Activate = Skip, "no policy that is brought in needs it", nil, nil
 		}
 	}
 }

@@ -149,7 +149,7 @@ func (m *maker) planned(w Policy) Planned {
 		return p
 	}
 	if why := m.missingOrigin(w); why != "" {
-		p.Add, p.First = nil, false
+		p.Add, p.First, p.Describe = nil, false, false
 		return block("%s", why)
 	}
 	return p

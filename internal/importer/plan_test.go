@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/once"
 )
 
 // versions are wanted versions 1 to n of the hashes given.
@@ -71,33 +72,34 @@ func TestMake(t *testing.T) {
 		o       PlanOptions
 		want    string // and, behind a colon, a part of the reason
 	}{
-		"absent":                       {cloudlet.V3, []string{"a", "b"}, nil, all, "create +1 +2"},
-		"absent in v2":                 {cloudlet.V2, []string{"a", "b"}, nil, all, "create first +1 +2"},
-		"equal":                        {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=a", "2=b")), all, "same 1=1 2=2"},
-		"with others between":          {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=x", "3=a", "4=y", "6=b", "9=z")), all, "same 1=3 2=6"},
-		"in another order":             {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=b", "2=a")), all, "append +2 1=2"},
-		"the last is missing":          {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=a")), all, "append +2 1=1"},
-		"the first is missing":         {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=b")), all, "append +1 +2"},
-		"twice the same":               {cloudlet.V3, []string{"a", "a"}, new(held(ours, "1=a")), all, "append +2 1=1"},
-		"nothing wanted":               {cloudlet.V3, nil, new(held(ours, "1=x")), all, "same"},
-		"all are missing":              {cloudlet.V3, []string{"a"}, new(held(ours)), all, "append +1"},
-		"v2, blank":                    {cloudlet.V2, []string{"a", "b"}, new(held(ours, "1=")), all, "append first +1 +2"},
-		"v2, blank and live":           {cloudlet.V2, []string{"a", "b"}, new(held(live, "1=")), all, "append +1 +2"},
-		"v2, blank and others":         {cloudlet.V2, []string{"a"}, new(held(ours, "1=", "2=x")), all, "append +1"},
-		"v2, blank behind deleted":     {cloudlet.V2, []string{"a"}, new(held(ours, "2=")), all, "append +1"},
-		"v3, blank":                    {cloudlet.V3, []string{"a"}, new(held(ours, "1=")), all, "append +1"},
-		"skip":                         {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=a")), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingSkip }), "skip 1=1: lacks 1 version"},
-		"fail":                         {cloudlet.V3, []string{"a", "b"}, new(held(ours)), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingFail }), "conflict: lacks 2 versions; --on-existing"},
-		"fail, nothing missing":        {cloudlet.V3, []string{"a"}, new(held(ours, "1=a")), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingFail }), "same 1=1"},
-		"restored onto a stranger's":   {cloudlet.V3, []string{"a"}, new(held(theirs, "1=a")), all, "same 1=1"},
-		"chunk, newest is it":          {cloudlet.V3, []string{"a"}, new(held(ours, "1=x", "2=a")), version, "same 1=2"},
-		"chunk, an older one is it":    {cloudlet.V3, []string{"a"}, new(held(ours, "1=a", "2=x")), version, "append +1"},
-		"chunk, no version yet":        {cloudlet.V3, []string{"a"}, new(held(ours)), version, "append +1"},
-		"chunk, v2, blank":             {cloudlet.V2, []string{"a"}, new(held(ours, "1=")), version, "append first +1"},
-		"chunk without rules, blank":   {cloudlet.V2, []string{""}, new(held(ours, "1=")), version, "append first +1"},
-		"chunk, skip":                  {cloudlet.V3, []string{"a"}, new(held(ours, "4=x")), with(version, func(o *PlanOptions) { o.OnExisting = OnExistingSkip }), "skip: newest version 4 differs"},
-		"chunk, a stranger's":          {cloudlet.V3, []string{"a"}, new(held(theirs, "1=a")), version, "conflict: policy 7 has that name and is not of this set; --adopt"},
-		"chunk, a stranger's, adopted": {cloudlet.V3, []string{"a"}, new(held(theirs, "1=x")), adopt, "append +1"},
+		"absent":                        {cloudlet.V3, []string{"a", "b"}, nil, all, "create +1 +2"},
+		"absent in v2":                  {cloudlet.V2, []string{"a", "b"}, nil, all, "create first +1 +2"},
+		"equal":                         {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=a", "2=b")), all, "same 1=1 2=2"},
+		"with others between":           {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=x", "3=a", "4=y", "6=b", "9=z")), all, "same 1=3 2=6"},
+		"in another order":              {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=b", "2=a")), all, "append +2 1=2"},
+		"the last is missing":           {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=a")), all, "append +2 1=1"},
+		"the first is missing":          {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=b")), all, "append +1 +2"},
+		"twice the same":                {cloudlet.V3, []string{"a", "a"}, new(held(ours, "1=a")), all, "append +2 1=1"},
+		"nothing wanted":                {cloudlet.V3, nil, new(held(ours, "1=x")), all, "same"},
+		"all are missing":               {cloudlet.V3, []string{"a"}, new(held(ours)), all, "append +1"},
+		"v2, blank":                     {cloudlet.V2, []string{"a", "b"}, new(held(ours, "1=")), all, "append first +1 +2"},
+		"v2, blank and live":            {cloudlet.V2, []string{"a", "b"}, new(held(live, "1=")), all, "append +1 +2"},
+		"v2, blank and others":          {cloudlet.V2, []string{"a"}, new(held(ours, "1=", "2=x")), all, "append +1"},
+		"v2, blank behind deleted":      {cloudlet.V2, []string{"a"}, new(held(ours, "2=")), all, "append +1"},
+		"v2, blank, and that is wanted": {cloudlet.V2, []string{"", "a"}, new(held(ours, "1=")), all, "append +2 1=1"},
+		"v3, blank":                     {cloudlet.V3, []string{"a"}, new(held(ours, "1=")), all, "append +1"},
+		"skip":                          {cloudlet.V3, []string{"a", "b"}, new(held(ours, "1=a")), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingSkip }), "skip 1=1: lacks 1 version"},
+		"fail":                          {cloudlet.V3, []string{"a", "b"}, new(held(ours)), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingFail }), "conflict: lacks 2 versions; --on-existing"},
+		"fail, nothing missing":         {cloudlet.V3, []string{"a"}, new(held(ours, "1=a")), with(all, func(o *PlanOptions) { o.OnExisting = OnExistingFail }), "same 1=1"},
+		"restored onto a stranger's":    {cloudlet.V3, []string{"a"}, new(held(theirs, "1=a")), all, "same 1=1"},
+		"chunk, newest is it":           {cloudlet.V3, []string{"a"}, new(held(ours, "1=x", "2=a")), version, "same 1=2"},
+		"chunk, an older one is it":     {cloudlet.V3, []string{"a"}, new(held(ours, "1=a", "2=x")), version, "append +1"},
+		"chunk, no version yet":         {cloudlet.V3, []string{"a"}, new(held(ours)), version, "append +1"},
+		"chunk, v2, blank":              {cloudlet.V2, []string{"a"}, new(held(ours, "1=")), version, "append first +1"},
+		"chunk without rules, blank":    {cloudlet.V2, []string{""}, new(held(ours, "1=")), version, "append first +1"},
+		"chunk, skip":                   {cloudlet.V3, []string{"a"}, new(held(ours, "4=x")), with(version, func(o *PlanOptions) { o.OnExisting = OnExistingSkip }), "skip: newest version 4 differs"},
+		"chunk, a stranger's":           {cloudlet.V3, []string{"a"}, new(held(theirs, "1=a")), version, "conflict: policy 7 has that name and is not of this set; --adopt"},
+		"chunk, a stranger's, adopted":  {cloudlet.V3, []string{"a"}, new(held(theirs, "1=x")), adopt, "append +1"},
 		"chunk, known by its id": {
 			cloudlet.V3, []string{"a"}, new(held(theirs, "1=x")), with(version, func(o *PlanOptions) { o.OurIDs = map[int64]bool{7: true} }), "append +1",
 		},
@@ -123,7 +125,8 @@ func TestMake(t *testing.T) {
 
 // TestMakeOfOrigins: an origin that is not defined blocks what would be made with it, and nothing else.
 func TestMakeOfOrigins(t *testing.T) {
-	pool := Policy{Name: "pool", Versions: versions("o"), Origins: []string{"dc"}}
+	live := map[cloudlet.Network]Live{cloudlet.Staging: {Version: 1}}
+	pool := Policy{Name: "pool", Versions: versions("o"), Origins: []string{"dc"}, Live: live}
 	user := Policy{API: cloudlet.V2, Type: "ALB", Name: "user", Versions: versions("a"), Origins: []string{"pool"}}
 	other := Policy{API: cloudlet.V2, Type: "FR", Name: "other", Versions: versions("a"), Forwards: []string{"web"}}
 	here := func(p Policy, kind, hash string) map[string]Held {
@@ -165,6 +168,12 @@ func TestMakeOfOrigins(t *testing.T) {
 				if p.Action == Blocked && p.Why == "" {
 					t.Errorf("%s is blocked for no reason", p)
 				}
+				if (p.Action == Blocked || p.Action == Skip) && len(p.Activate)+len(p.Add) > 0 {
+					t.Errorf("%s: something is sent for it", show(p))
+				}
+			}
+			if c.origins == "-" && plan.Policies[0].Action == Blocked && !strings.Contains(plan.Policies[0].Why, "cannot be listed") {
+				t.Errorf("it is blocked because %s", plan.Policies[0].Why)
 			}
 			if text := strings.Join(got, ", "); text != c.want || len(plan.Notes) != c.notes {
 				t.Errorf("%s with notes %v, not %s with %d", text, plan.Notes, c.want, c.notes)
@@ -183,6 +192,18 @@ func twice(a, b map[string]Held) func(func(string, Held) bool) {
 					return
 				}
 			}
+		}
+	}
+}
+
+// TestMarkedDescription: the mark of a run that was cut off is put back, unless the policy is blocked.
+func TestMarkedDescription(t *testing.T) {
+	w := Policy{API: cloudlet.V2, Type: "ALB", Name: "n", Description: "d", Versions: versions("a", "b"), Origins: []string{"pool"}}
+	h := held(Held{ID: 7, Type: "ALB", Description: once.Mark("d", once.Marker("run", w.Key()), maxDescription)}, "1=a")
+	for _, origins := range []map[string]string{{"pool": balancing}, {}} {
+		p := Make([]Policy{w}, Present{Kinds: kinds(), Policies: map[string]Held{w.Key(): h}, Origins: origins}, PlanOptions{OnExisting: OnExistingAppend}).Policies[0]
+		if wanted := len(origins) > 0; p.Describe != wanted || (p.Action == Append) != wanted {
+			t.Errorf("with origins %v: %s, describe %v", origins, show(p), p.Describe)
 		}
 	}
 }
@@ -325,6 +346,41 @@ func subsequence(of, in []string) bool {
 		}
 	}
 	return len(of) == 0
+}
+
+// TestOwnerless: where neither the chunk nor the policy names a set they do not belong together.
+func TestOwnerless(t *testing.T) {
+	w := Policy{API: cloudlet.V3, Type: "ER", Name: "n", Group: 1, Versions: versions("a")}
+	present := Present{Kinds: kinds(), Policies: map[string]Held{w.Key(): held(Held{ID: 7, Type: "ER"}, "1=x")}}
+	if p := Make([]Policy{w}, present, PlanOptions{OnExisting: OnExistingVersion, Newest: true, Owned: true}).Policies[0]; p.Action != Conflict {
+		t.Error(show(p))
+	}
+}
+
+func TestUnknownProperties(t *testing.T) {
+	policy := func(api cloudlet.API, name string) Policy {
+		live := map[cloudlet.Network]Live{cloudlet.Staging: {Version: 1, Properties: []string{"known", "other"}}, cloudlet.Production: {Version: 1, Properties: []string{"other"}}}
+		return Policy{API: api, Type: "ER", Name: name, Group: 1, Versions: versions("a"), Live: live}
+	}
+	wanted := []Policy{policy(cloudlet.V2, "a"), policy(cloudlet.V3, "b"), refused(policy(cloudlet.V2, "c")), policy(cloudlet.V2, "d")}
+	for name, c := range map[string]struct {
+		known map[string]bool
+		want  []string
+	}{
+		"one is not there":    {map[string]bool{"known": true}, []string{"property other: is not in the account as far as these credentials see it, and v2:a, v2:d would be activated for it"}},
+		"both are":            {map[string]bool{"known": true, "other": true}, nil},
+		"they were not asked": {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, n := range Make(wanted, Present{Kinds: kinds(), Properties: c.known}, PlanOptions{}).Notes {
+				got = append(got, n.Item+": "+n.Text)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%q, not %q", got, c.want)
+			}
+		})
+	}
 }
 
 func TestLeftBehind(t *testing.T) {

@@ -147,6 +147,9 @@ func TestFromSnapshot(t *testing.T) {
 			if c.note != "" && !slices.ContainsFunc(notes, func(n Note) bool { return strings.Contains(n.Item+": "+n.Text, c.note) }) {
 				t.Errorf("none of the notes says %s: %v", c.note, notes)
 			}
+			if alone := slices.ContainsFunc(notes, func(n Note) bool { return strings.Contains(n.Text, "the policy alone is made") }); alone != (name == "number, absent") {
+				t.Errorf("%v", notes)
+			}
 		})
 	}
 }

@@ -24,7 +24,10 @@ type Summary struct {
 type Fact struct{ Name, Value string }
 
 // Item is one item of a list in a summary.
-type Item struct{ Name, Text string }
+type Item struct {
+	Name string `json:"item"`
+	Text string `json:"text"`
+}
 
 // Text writes the summary for people, a fact a line.
 func (s Summary) Text(to io.Writer) error {
