@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,7 +32,7 @@ type ApplyOptions struct {
 // with the same journal is not done again.
 //
 // Origins come first, then the policies, each on its own: the policy, its versions in order, its activations, staging
-// before production. With Together nothing goes to production before all is live on staging; where something is not, the
+// before production. A policy whose origins did not come to their end is left for the next run. With Together nothing goes to production before all is live on staging; where something is not, the
 // error is that of what is missing, and production is left for the next run.
 func Apply(ctx context.Context, account Account, source Source, plan Plan, pool job.Pool, o ApplyOptions) error {
 	c := &creator{account: account, source: source, o: o}
@@ -39,23 +40,18 @@ func Apply(ctx context.Context, account Account, source Source, plan Plan, pool 
 	if o.Together {
 		a.networks = a.networks[:1]
 	}
-	var origins, policies []job.Item
-	for _, p := range plan.Policies {
-		item, ok := a.item(p)
-		switch {
-		case !ok:
-		case p.IsOrigin():
-			origins = append(origins, item)
-		default:
-			policies = append(policies, item)
-		}
+	unfinished := a.origins(ctx, pool, plan)
+	if unfinished != nil && !leftItems(unfinished) {
+		return unfinished
 	}
-	if len(origins) > 0 { // a policy may be active only after its origins are
-		if err := pool.Run(ctx, origins...); err != nil {
-			return fmt.Errorf("load-balancing origins, before the policies that use them: %w", err)
-		}
+	policies, err := a.policies(ctx, pool.Journal, plan, unfinished != nil)
+	if err != nil {
+		return err
 	}
-	if err := pool.Run(ctx, policies...); err != nil || !o.Together {
+	if err := pool.Run(ctx, policies...); err != nil || unfinished != nil || !o.Together {
+		if err == nil || unfinished != nil && errors.Is(err, job.ErrPending) {
+			return unfinished
+		}
 		return err
 	}
 	production, err := a.production(ctx, pool.Journal, plan)
@@ -63,6 +59,50 @@ func Apply(ctx context.Context, account Account, source Source, plan Plan, pool 
 		return err
 	}
 	return pool.Run(ctx, production...)
+}
+
+// leftItems reports whether a run came to its end and left items.
+func leftItems(err error) bool {
+	return errors.Is(err, job.ErrIncomplete) || errors.Is(err, job.ErrPending)
+}
+
+// origins makes and activates the load-balancing origins: a policy may be active only after those that it uses are.
+func (a *apply) origins(ctx context.Context, pool job.Pool, plan Plan) error {
+	var items []job.Item
+	for _, p := range plan.Policies {
+		if item, ok := a.item(p); ok && p.IsOrigin() {
+			items = append(items, item)
+		}
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	if err := pool.Run(ctx, items...); err != nil {
+		return fmt.Errorf("load-balancing origins, before the policies that use them: %w", err)
+	}
+	return nil
+}
+
+// policies are the first items of policies, without those that use an origin that is not done where some are not.
+func (a *apply) policies(ctx context.Context, journal job.Journal, plan Plan, some bool) ([]job.Item, error) {
+	missing := map[string]bool{}
+	for _, p := range plan.Policies {
+		if some && p.IsOrigin() {
+			done, err := ResultOf(ctx, journal, p)
+			if err != nil {
+				return nil, err
+			}
+			missing[p.Name] = !done.Done
+		}
+	}
+	var items []job.Item
+	for _, p := range plan.Policies {
+		waits := slices.ContainsFunc(p.Origins, func(id string) bool { return missing[id] })
+		if item, ok := a.item(p); ok && !p.IsOrigin() && !waits {
+			items = append(items, item)
+		}
+	}
+	return items, nil
 }
 
 // apply turns a plan into items.
