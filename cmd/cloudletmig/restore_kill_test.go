@@ -243,11 +243,9 @@ func chunksIn(t *testing.T, dir string, active bool) holding {
 	return want
 }
 
-// TestKillAtEveryRequest kills a small restore at each of its requests: when the effect has come and no answer, and for
-// what changes something also when the effect comes just after the death, when it comes while the next run is at work, or
-// never.
-func TestKillAtEveryRequest(t *testing.T) {
-	t.Parallel()
+// tinyRestore is a restore of two policies with three versions and an activation each, for kills at every place.
+func tinyRestore(t *testing.T) killed {
+	t.Helper()
 	source := simulator.NewAccount()
 	source.AddGroup(groupBefore, 0, "before", "www.example.com")
 	id, ok := must1[int64](t), func(err error) { t.Helper(); must1[int](t)(0, err) }
@@ -259,10 +257,18 @@ func TestKillAtEveryRequest(t *testing.T) {
 	shared := id(source.AddPolicy(simulator.NewPolicy{Shared: true, Type: "ER", Group: groupBefore, Name: "shared"}))
 	id(source.AddVersion(shared, "v", redirects(3)))
 	ok(source.Activate(shared, 1, "staging"))
-	k := killed{
+	return killed{
 		args: []string{"restore", snapshotOf(t, source), "--group", "77", "--activate", "recorded"}, again: []string{"--checkpoint"},
 		want: holdingOf(t, source).moved(),
 	}
+}
+
+// TestKillAtEveryRequest kills a small restore at each of its requests: when the effect has come and no answer, and for
+// what changes something also when the effect comes just after the death, when it comes while the next run is at work, or
+// never.
+func TestKillAtEveryRequest(t *testing.T) {
+	t.Parallel()
+	k := tinyRestore(t)
 	fresh := func(t *testing.T) *spree {
 		t.Helper()
 		s := newSpree(t, k, 1)
@@ -335,4 +341,60 @@ func TestKillAtEveryRequest(t *testing.T) {
 		t.Errorf("only %d of %d kills met a run", kills.Load(), len(deaths))
 	}
 	t.Logf("%d requests, %d of them change something: %d kills", len(asked), changes, kills.Load())
+}
+
+// TestKillAtEveryCommit kills the same restore as soon as the journal's log has grown for the n-th time, for every n.
+func TestKillAtEveryCommit(t *testing.T) {
+	t.Parallel()
+	k := tinyRestore(t)
+	var group sync.WaitGroup
+	var kills atomic.Int64
+	var last atomic.Bool // a run had no more commits than that
+	numbers := make(chan int)
+	for range sprees {
+		group.Go(func() {
+			for n := range numbers {
+				t.Run(fmt.Sprint(n), func(t *testing.T) {
+					s := newSpree(t, k, 1)
+					s.server.SetFaults()
+					args := append(hasty(s.args...), "--checkpoint", s.path("journal.db"), "--workers", "1")
+					c := s.command(args...).start()
+					grows(c.ended, s.path("journal.db-wal"), n)
+					c.signal(syscall.SIGKILL)
+					if o := c.wait(); o.exit == -1 {
+						kills.Add(1)
+					} else {
+						last.Store(true)
+					}
+					s.must(0, args...)
+					s.holds("after the kill", s.want)
+				})
+			}
+		})
+	}
+	for n := 1; n < 100 && !last.Load(); n++ {
+		numbers <- n
+	}
+	close(numbers)
+	group.Wait()
+	if kills.Load() < 15 {
+		t.Errorf("only %d kills", kills.Load())
+	}
+	t.Logf("%d kills", kills.Load())
+}
+
+// grows waits until a file has grown n times, or the program has ended.
+func grows(ended <-chan struct{}, file string, n int) {
+	for size := int64(0); n > 0; {
+		if info, err := os.Stat(file); err == nil && info.Size() != size {
+			size = info.Size()
+			n--
+			continue
+		}
+		select {
+		case <-ended:
+			return
+		case <-time.After(50 * time.Microsecond):
+		}
+	}
 }

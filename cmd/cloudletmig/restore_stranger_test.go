@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -235,6 +236,34 @@ func TestStrangerDescribes(t *testing.T) {
 	if described != 1 {
 		t.Error("nobody described anything")
 	}
+}
+
+// TestRestoreOriginFails has a load-balancing origin fail to be activated: the policy that uses it waits for the next run,
+// all others are done.
+func TestRestoreOriginFails(t *testing.T) {
+	t.Parallel()
+	var fails atomic.Bool
+	fails.Store(true)
+	l, args, want := restoring(t, simulator.Options{FailActivation: func(a simulator.Activation) string {
+		if a.Origin != "" && fails.Load() {
+			return "no data center answers"
+		}
+		return ""
+	}})
+	o := l.must(3, args...)
+	if !strings.Contains(o.out, "no data center answers") || !strings.Contains(o.err, "--fresh") {
+		t.Errorf("the reason is not said, or what to do: %s", o)
+	}
+	l.holds("without the origin", want.changed(func(key string, p held) (string, held, bool) {
+		if key == "origin/pool" {
+			p.live = nothingLive()
+		}
+		return key, p, key != "v2/balanced"
+	}))
+	fails.Store(false)
+	l.must(3, args...) // what failed has failed: a run never sends it again
+	l.must(0, append(args, "--fresh")...)
+	l.holds("in the end", want)
 }
 
 // TestRestoreExits has runs meet a conflict, a failure and an activation that does not end, in every mixture: the exit is the

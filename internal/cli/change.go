@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"cloudletmig/internal/activate"
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/job"
 	"cloudletmig/internal/once"
@@ -52,6 +53,7 @@ type tally struct {
 	Conflicts []report.Item
 	Pending   []report.Item
 	refused   int // of the failed, those for want of a permission
+	ended     int // of the failed, activations that the API ended as failed
 	done      int
 	kept      int
 }
@@ -77,6 +79,9 @@ func (t *tally) watch(e job.Event) {
 			if status == cloudlet.Unauthorized || status == cloudlet.Forbidden {
 				t.refused++
 			}
+			if _, ok := errors.AsType[*activate.FailedError](e.Err); ok {
+				t.ended++
+			}
 		}
 	case job.Began, job.Found:
 	}
@@ -93,7 +98,7 @@ func (t *tally) outcome(err error) error {
 	if !errors.Is(err, job.ErrIncomplete) && !errors.Is(err, job.ErrPending) {
 		return err
 	}
-	return &unfinishedItems{failed: len(t.Failed), conflicts: len(t.Conflicts), pending: len(t.Pending), refused: t.done == 0 && t.refused > 0}
+	return &unfinishedItems{failed: len(t.Failed), conflicts: len(t.Conflicts), pending: len(t.Pending), ended: t.ended, refused: t.done == 0 && t.refused > 0}
 }
 
 // classes are the counts that --output json carries.
@@ -107,6 +112,7 @@ func (t *tally) classes() map[string]int {
 // them.
 type unfinishedItems struct {
 	failed, conflicts, pending int
+	ended                      int  // of the failed, activations that the API ended as failed
 	refused                    bool // nothing could be done at all, for want of a permission
 }
 
@@ -149,6 +155,8 @@ func (e *unfinishedItems) Hint() string {
 	switch {
 	case e.conflicts > 0:
 		return "nothing of others was overwritten; settle the conflicts, then the same command does only what is left, or makes a new plan with --fresh"
+	case e.ended > 0:
+		return "an activation that ended as failed is begun again with --fresh; what is left besides, the same command does"
 	case e.failed > 0:
 		return "the same command again does only what is left; what failed for good, such as an activation, is planned anew with --fresh"
 	}
