@@ -24,6 +24,7 @@ type planned[P any] struct {
 	options               any // what decides the work: a run goes on with the same only
 	dryRun                bool
 	deadline              time.Duration // of an activation
+	limits                activate.Limits
 
 	make func(ctx context.Context, client *akamai.Client) (P, error) // reads only
 	show func(plan P) error                                          // for people
@@ -104,6 +105,10 @@ func (c planned[P]) run(ctx context.Context, a *app, r *run, client *akamai.Clie
 	if err == nil && !stored {
 		plan, err = c.make(ctx, client)
 	}
+	if err == nil && stored && a.global.Output == "text" {
+		fmt.Fprintf(a.out, "The plan of run %s, begun %s; what is done already is not done again.\n\n",
+			r.journal.ID(), r.since.Local().Format("2006-01-02 15:04"))
+	}
 	if err == nil {
 		err = c.present(a, plan)
 	}
@@ -125,7 +130,7 @@ func (c planned[P]) run(ctx context.Context, a *app, r *run, client *akamai.Clie
 		}
 		r.idle = false
 	}
-	w := a.newWork(r, client, c.deadline)
+	w := a.newWork(r, client, c.deadline, c.limits)
 	if err := w.queue.Recall(ctx, r.journal, ""); err != nil {
 		return err
 	}
@@ -159,7 +164,7 @@ func storedPlan[P any](ctx context.Context, r *run) (plan P, stored bool, err er
 }
 
 // newWork wires what carries out changes.
-func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration) work {
+func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration, limits activate.Limits) work {
 	settle := a.global.Settle
 	if settle == 0 {
 		settle = 2 * a.global.Timeout
@@ -171,7 +176,7 @@ func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration) wor
 		},
 		pool: job.Pool{Workers: a.global.Workers, Journal: r.journal},
 	}
-	w.queue = activate.New(activate.Options{Account: client, Log: w.log, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline})
+	w.queue = activate.New(activate.Options{Account: client, Log: w.log, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline, Limits: limits})
 	return w
 }
 

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 )
 
@@ -25,7 +26,9 @@ func (s *Server) clonePolicy(c *call) (*reply, error) {
 	switch {
 	case p.deleted:
 		return nil, notFound("Policy with id %d not found", p.id)
-	case kind.shared == "":
+	case s.opt.CloneRefused != nil && s.opt.CloneRefused(p.id) == http.StatusNotFound:
+		return nil, notFound("Policy with id %d not found", p.id)
+	case kind.shared == "" || s.opt.CloneRefused != nil && s.opt.CloneRefused(p.id) != 0:
 		return nil, invalid("Policies of type %s cannot be shared", p.code)
 	case body.null("newName") || checkName(renamed) != nil:
 		return nil, invalidField("newName", body.get("newName"), "newName must match %s and have at most %d characters", policyName, nameLength)
@@ -45,7 +48,14 @@ func (s *Server) clonePolicy(c *call) (*reply, error) {
 		return nil, nameTaken(a.view(other).doc)
 	}
 	clone := a.createShared(kind, group, name, a.view(p).doc.get("description"))
-	for _, n := range numbers {
+	damage := CloneDamage("")
+	if s.opt.CloneDamage != nil {
+		damage = s.opt.CloneDamage(p.id)
+	}
+	if damage == LoseVersion && len(numbers) > 1 {
+		numbers = numbers[:len(numbers)-1]
+	}
+	for i, n := range numbers {
 		held := a.viewVersion(p, p.version(n))
 		if s.opt.CloneRenumbers {
 			n = clone.next()
@@ -58,9 +68,26 @@ func (s *Server) clonePolicy(c *call) (*reply, error) {
 		if rules == nil {
 			rules = ruleList{{}}
 		}
+		if i == len(numbers)-1 {
+			rules = damage.done(rules)
+		}
 		a.addSharedVersion(clone, n, description, rules)
 	}
 	return ok(a.view(clone).doc.bytes()), nil
+}
+
+// done is rules with the damage, where there are enough of them.
+func (d CloneDamage) done(rules ruleList) ruleList {
+	all := rules.all()
+	last := len(all) - 1
+	switch {
+	case d == ReorderRules && len(all) > 1:
+		all[0], all[1] = all[1], all[0]
+	case d == DropMember && last >= 0:
+		o := splitObject(all[last].text).without("redirectURL", "forwardSettings", "passThroughPercent", "allowDeny")
+		all[last] = rule{text: o.bytes(), aka: all[last].aka}
+	}
+	return ruleList{all}
 }
 
 // carried is the numbers of the versions that a clone copies, ascending.

@@ -34,7 +34,7 @@ func match(legacy, shared []Version, effective ...int64) (pairs []Pair, missing,
 // partners gives for each legacy version the index of its partner, or -1, and marks those that are taken.
 func partners(legacy, shared []Version, taken []bool) []int {
 	same := func(a, b Version) bool {
-		return a.Hash == b.Hash && strings.TrimSpace(a.Description) == strings.TrimSpace(b.Description)
+		return a.Hash == b.Hash && sameText(a, b)
 	}
 	partner := make([]int, len(legacy))
 	for i, a := range legacy {
@@ -51,6 +51,11 @@ func partners(legacy, shared []Version, taken []bool) []int {
 		}
 	}
 	return partner
+}
+
+// sameText reports whether two versions have the same description; the API trims it.
+func sameText(a, b Version) bool {
+	return strings.TrimSpace(a.Description) == strings.TrimSpace(b.Description)
 }
 
 // sameContent reports whether the versions of a shared policy are those that are carried, each as often, whatever their

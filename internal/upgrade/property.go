@@ -36,6 +36,7 @@ type Cutover struct {
 	Network  cloudlet.Network `json:"network,omitempty"` // empty: in its newest version only
 	Version  int64            `json:"version"`           // of the property
 	Group    int64            `json:"group"`
+	Policies []string         `json:"referenced_policies,omitempty"` // all that this version of the property refers to
 	Policy   string           `json:"policy"` // the legacy one
 	Shared   int64            `json:"shared"`
 	NewName  string           `json:"new_name"`
@@ -56,13 +57,13 @@ func Cutovers(results []Result) []Cutover {
 		}
 		for _, u := range r.Uses {
 			cutovers = append(cutovers, Cutover{
-				Property: u.Property, Network: u.Network, Version: u.Version, Group: u.Group, Policy: r.String(), Shared: r.Shared, NewName: r.NewName,
+				Property: u.Property, Network: u.Network, Version: u.Version, Group: u.Group, Policies: u.Policies, Policy: r.String(), Shared: r.Shared, NewName: r.NewName,
 				Behavior: b.Name, Source: b.Source,
 				Before: options(map[string]any{
 					"enabled": true, "isSharedPolicy": false, "cloudletPolicy": map[string]any{"id": r.ID, "name": r.Name},
 				}),
 				After: options(map[string]any{"enabled": true, "isSharedPolicy": true, "cloudletSharedPolicy": r.Shared}),
-				Ready: r.Active[u.Network] != 0 || r.Over[u.Network] != 0 && r.State == Same,
+				Ready: r.ready(u.Network),
 			})
 		}
 	}
@@ -70,6 +71,19 @@ func Cutovers(results []Result) []Cutover {
 		return cmp.Or(cmp.Compare(a.Property, b.Property), -cmp.Compare(a.Network, b.Network), cmp.Compare(a.Policy, b.Policy))
 	})
 	return cutovers
+}
+
+// ready reports whether a property can be pointed at the shared policy: it is proved, and live wherever the property needs
+// it: on the property's network, or where it is live on none, wherever the legacy policy is live.
+func (r Result) ready(on cloudlet.Network) bool {
+	switch r.Stage { //nolint:exhaustive // the others are not proved
+	case StageProved, StageStaged, StageLive:
+		if on == "" {
+			return !r.Waits()
+		}
+		return r.Active[on] != 0 || r.Live[on] == 0
+	}
+	return false
 }
 
 func options(o map[string]any) json.RawMessage {

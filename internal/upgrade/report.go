@@ -59,7 +59,7 @@ func NewReport(host, run string, made time.Time, results []Result) Report {
 		}
 	}
 	for _, x := range results {
-		if x.State == Behind || x.State == Diverged {
+		if x.State == Diverged || x.State == Behind && x.Stage == StageCloned {
 			r.Changed++
 		}
 	}
@@ -105,7 +105,7 @@ func (r Report) csv(to io.Writer) error {
 		}
 		row := []string{
 			strconv.FormatInt(p.ID, 10), p.Name, p.Type, string(p.Stage), number(p.Shared), p.NewName, number(p.NewGroup), p.PairText(), p.ActiveText(),
-			strings.Join(properties, " "), strings.Join(append(slices.Clone(p.Differences), p.reasons()...), "; "),
+			strings.Join(properties, " "), strings.Join(p.Notes(), "; "),
 		}
 		for i := range row {
 			row[i] = guarded(row[i])
@@ -115,8 +115,19 @@ func (r Report) csv(to io.Writer) error {
 	return w.WriteAll(rows)
 }
 
-func (r Result) reasons() []string {
-	return slices.DeleteFunc([]string{r.Why, r.Problem}, func(s string) bool { return s == "" })
+// Notes are what people should know of it: why it is as it is, what differs, what went wrong.
+func (r Result) Notes() []string {
+	notes := []string{r.Why}
+	if r.Copied != "" {
+		notes = append(notes, "copied, since the API refused to clone it: "+r.Copied)
+	}
+	for _, d := range r.Differences {
+		notes = append(notes, d.Text)
+	}
+	if len(r.Differences) == 0 {
+		notes = append(notes, r.Problem)
+	}
+	return slices.DeleteFunc(notes, func(s string) bool { return s == "" })
 }
 
 func number(n int64) string {
