@@ -27,6 +27,7 @@ import (
 //	member ID VERSION KEY JSON                 policy-member ID KEY JSON
 //	delete ID, undelete ID, remove ID, rename ID NAME, delete-version ID VERSION
 //	policy v2|v3 ID TYPE GROUP NAME            group ID PARENT NAME
+//	use ID PROPERTY GROUP STAGING PRODUCTION   a property uses a v2 policy, in these of its versions
 //	origin ID, origin-version ID JSON, activate-origin ID VERSION NETWORK
 func sim(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
@@ -194,6 +195,9 @@ func (c *change) ofAccount() func() error {
 	case "group":
 		id, parent, name := c.number(0), c.number(1), c.text(2)
 		return func() error { a.AddGroup(id, parent, name); return nil }
+	case "use":
+		id, name, group, staging, production := c.number(0), c.text(1), c.number(2), c.number(3), c.number(4)
+		return func() error { return a.AddUse(id, name, group, staging, production) }
 	case "origin":
 		id := c.text(0)
 		return func() error { a.AddOrigin(id, ""); return nil }

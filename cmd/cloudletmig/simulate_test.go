@@ -132,6 +132,7 @@ func (f *faults) Set(text string) error {
 
 // simulate starts a simulator in this process: of samples/account, with -only of some of its policies, which takes less
 // time; or with -policies of a generated account. With
+// -empty there is a group 1 and nothing else; -damage ID=KIND and -refuse-clone ID=STATUS say how clones go wrong. With
 // -again it is the account, the credentials and the address of the simulator before, which ends. Its credentials become
 // those of ~/.edgerc, and its authority is trusted.
 func simulate(ts *testscript.TestScript, neg bool, args []string) {
@@ -151,12 +152,19 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	flags.Var(statuses(opt.Absent), "absent", "")
 	flags.Var((*faults)(&opt.Faults), "fault", "")
 	again := flags.Bool("again", false, "")
+	empty := flags.Bool("empty", false, "")
+	flags.BoolVar(&opt.CloneRenumbers, "renumbers", false, "")
+	damaged, refused := damages{}, damages{}
+	flags.Var(damaged, "damage", "")
+	flags.Var(refused, "refuse-clone", "")
 	accountKey := flags.String("account-key", "", "")
 	skew := flags.Duration("skew", 0, "")
 	stall := flags.Int("stall-handshakes", 0, "")
 	if err := flags.Parse(args); neg || err != nil || flags.NArg() > 0 {
 		ts.Fatalf("simulate takes no such flags: %v", err)
 	}
+	opt.CloneDamage = func(id int64) simulator.CloneDamage { return simulator.CloneDamage(damaged[id]) }
+	opt.CloneRefused = func(id int64) int { n, _ := strconv.Atoi(refused[id]); return n }
 	opt.Clock = func() time.Time { return time.Now().Add(*skew) }
 	opt.Access = func(r simulator.Request) {
 		w.mu.Lock()
@@ -171,6 +179,9 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(w.listener.Close())
 			w.listener = nil
 		}
+	case *empty:
+		w.account = simulator.NewAccount()
+		w.account.AddGroup(1, 0, "root")
 	case generate.Policies > 0:
 		w.account = simulator.Generate(generate)
 	default:
@@ -208,4 +219,21 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := os.ReadFile(w.listener.Edgerc)
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("HOME"), ".edgerc"), text, 0o600))
+}
+
+// damages is a flag ID=WHAT,ID=WHAT.
+type damages map[int64]string
+
+func (d damages) String() string { return "" }
+
+func (d damages) Set(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		id, what, _ := strings.Cut(part, "=")
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil {
+			return err
+		}
+		d[n] = what
+	}
+	return nil
 }

@@ -118,6 +118,9 @@ func (r Report) csv(to io.Writer) error {
 // Notes are what people should know of it: why it is as it is, what differs, what went wrong.
 func (r Result) Notes() []string {
 	notes := []string{r.Why}
+	if r.Action == Sync && r.Stage != StageCloned {
+		notes[0] = "was behind: " + r.Why
+	}
 	if r.Copied != "" {
 		notes = append(notes, "copied, since the API refused to clone it: "+r.Copied)
 	}
