@@ -280,13 +280,16 @@ func checkEdited(file string, edited upgrade.Edited, plan upgrade.Plan) error {
 	for _, id := range ids {
 		p, ok := planned[id]
 		edit := edited.Edits[id]
+		leftOut := p.Action == upgrade.Blocked && (p.Passing || edited.Actions[id] == upgrade.Blocked)
 		switch {
 		case !ok:
 			wrong = append(wrong, fmt.Sprintf("there is no legacy policy %d (%s)", id, cloudlet.Printable(edited.Names[id])))
-		case p.Action == upgrade.Blocked && edited.Actions[id] != upgrade.Blocked && !p.Passing:
-			wrong = append(wrong, fmt.Sprintf("policy %d (%s) is blocked: %s", id, cloudlet.Printable(p.Name), p.Why))
+		case leftOut:
+			continue
 		case seen[edit.NewName] != 0:
 			wrong = append(wrong, fmt.Sprintf("policies %d and %d are both to become %s", seen[edit.NewName], id, cloudlet.Printable(edit.NewName)))
+		case p.Action == upgrade.Blocked:
+			wrong = append(wrong, fmt.Sprintf("policy %d (%s) is blocked: %s", id, cloudlet.Printable(p.Name), p.Why))
 		}
 		seen[edit.NewName] = id
 	}
