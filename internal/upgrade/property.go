@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"slices"
@@ -59,11 +60,9 @@ func Cutovers(results []Result) []Cutover {
 			cutovers = append(cutovers, Cutover{
 				Property: u.Property, Network: u.Network, Version: u.Version, Group: u.Group, Policies: u.Policies, Policy: r.String(), Shared: r.Shared, NewName: r.NewName,
 				Behavior: b.Name, Source: b.Source,
-				Before: options(map[string]any{
-					"enabled": true, "isSharedPolicy": false, "cloudletPolicy": map[string]any{"id": r.ID, "name": r.Name},
-				}),
-				After: options(map[string]any{"enabled": true, "isSharedPolicy": true, "cloudletSharedPolicy": r.Shared}),
-				Ready: r.ready(u.Network),
+				Before: options(behaviorOptions{Enabled: true, Legacy: &legacyOption{r.ID, r.Name}}),
+				After:  options(behaviorOptions{Enabled: true, IsShared: true, Shared: r.Shared}),
+				Ready:  r.ready(u.Network),
 			})
 		}
 	}
@@ -86,9 +85,31 @@ func (r Result) ready(on cloudlet.Network) bool {
 	return false
 }
 
-func options(o map[string]any) json.RawMessage {
+// behaviorOptions are those of all behaviors of the table.
+type behaviorOptions struct {
+	Enabled  bool          `json:"enabled"`
+	IsShared bool          `json:"isSharedPolicy"`
+	Legacy   *legacyOption `json:"cloudletPolicy,omitempty"`
+	Shared   int64         `json:"cloudletSharedPolicy,omitempty"`
+}
+
+type legacyOption struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+func options(o behaviorOptions) json.RawMessage {
 	text, _ := cloudlet.Marshal(o, "") // names, numbers and Booleans always have one
 	return text
+}
+
+// Indented is a JSON text on lines of its own, for people.
+func (c Cutover) Indented(text json.RawMessage) string {
+	var out bytes.Buffer
+	if json.Indent(&out, text, "", "  ") != nil {
+		return string(text)
+	}
+	return out.String()
 }
 
 // ByHand is what only Property Manager could tell, once for all properties.

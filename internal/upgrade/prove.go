@@ -21,20 +21,6 @@ type Proof struct {
 	Differences []Difference `json:"differences,omitempty"`
 }
 
-// Difference is one way in which a shared policy is not what it was to be.
-type Difference struct {
-	Text    string `json:"text"`                     // in one line, with the place where rules part first
-	Version int64  `json:"version,omitempty"`        // of the legacy policy
-	Shared  int64  `json:"shared_version,omitempty"` // the version that should be equal to it
-	// Rules are how rules differ, from the legacy version to the shared one, and Patch leads from one to the other (RFC
-	// 6902); at most mostShown of either.
-	Rules []snapshot.RuleDiff  `json:"rules,omitempty"`
-	Patch []snapshot.Operation `json:"patch,omitempty"`
-}
-
-// mostShown is how many rules, and operations of a patch, a difference tells of.
-const mostShown = 100
-
 // UnprovedError is a shared policy that is not what it was to be. It is not activated.
 type UnprovedError struct {
 	Policy string

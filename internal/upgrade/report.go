@@ -92,6 +92,17 @@ func (r Report) html(to io.Writer) error {
 	return t.Execute(to, r)
 }
 
+// Sources are where the names of the behaviors come from.
+func (r Report) Sources() []string {
+	var sources []string
+	for _, c := range r.Cutovers {
+		if !slices.Contains(sources, c.Source) {
+			sources = append(sources, c.Source)
+		}
+	}
+	return sources
+}
+
 // csv is a line per policy, for people: what begins like a formula is guarded.
 func (r Report) csv(to io.Writer) error {
 	w := csv.NewWriter(to)
@@ -157,13 +168,16 @@ func (r Result) PairText() string {
 	return strings.Join(parts, ", ")
 }
 
-// ActiveText is what went live: "staging 2, production 1".
-func (r Result) ActiveText() string {
+// ActiveText is what is live: "staging 2, production 1".
+func (r Result) ActiveText() string { return strings.Join(r.ActiveParts(), ", ") }
+
+// ActiveParts are the parts of ActiveText.
+func (r Result) ActiveParts() []string {
 	var parts []string
 	for _, on := range networks() {
 		if n := r.Active[on]; n != 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", on, n))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
