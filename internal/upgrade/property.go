@@ -38,7 +38,7 @@ type Cutover struct {
 	Version  int64            `json:"version"`           // of the property
 	Group    int64            `json:"group"`
 	Policies []string         `json:"referenced_policies,omitempty"` // all that this version of the property refers to
-	Policy   string           `json:"policy"` // the legacy one
+	Policy   string           `json:"policy"`                        // the legacy one
 	Shared   int64            `json:"shared"`
 	NewName  string           `json:"new_name"`
 	Behavior string           `json:"behavior"`
