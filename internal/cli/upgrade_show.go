@@ -34,8 +34,11 @@ func (a *app) showUpgradePlan(plan upgrade.Plan, perMinute int) error {
 		summary.Headline += fmt.Sprintf(", %d not upgraded yet", n)
 	}
 	if n := plan.Activations(); n > 0 {
-		summary.Facts = append(summary.Facts, report.Fact{Name: "activations", Value: fmt.Sprintf("%s, %s a minute: %s at least",
-			report.Number(n), report.Number(perMinute), report.Duration(time.Duration(max(n-1, 0)/perMinute)*time.Minute))})
+		text := fmt.Sprintf("%s, %s a minute", report.Number(n), report.Number(perMinute))
+		if least := time.Duration((n-1)/perMinute) * time.Minute; least > 0 {
+			text += ": " + strings.TrimSuffix(report.Duration(least), "0s") + " at least"
+		}
+		summary.Facts = append(summary.Facts, report.Fact{Name: "activations", Value: text})
 	}
 	if slices.ContainsFunc(plan.Policies, func(p upgrade.Planned) bool { return p.Action == upgrade.Clone && p.Method == upgrade.MethodAuto }) {
 		summary.Facts = append(summary.Facts, report.Fact{Name: "method", Value: "clone; copy where the API refuses to clone (auto)"})
@@ -60,6 +63,9 @@ func carried(p upgrade.Planned) string {
 }
 
 func goesLive(p upgrade.Planned) string {
+	if p.Action == upgrade.Blocked || p.Action == upgrade.Conflict || p.Action == upgrade.Left {
+		return ""
+	}
 	var parts []string
 	for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
 		if n := p.Activate[on]; n != 0 {

@@ -23,15 +23,8 @@ func (s *Server) clonePolicy(c *call) (*reply, error) {
 	}
 	kind, _ := typeByCode(p.code)
 	renamed := object{}.set("name", body.get("newName"))
-	switch {
-	case p.deleted:
-		return nil, notFound("Policy with id %d not found", p.id)
-	case s.opt.CloneRefused != nil && s.opt.CloneRefused(p.id) == http.StatusNotFound:
-		return nil, notFound("Policy with id %d not found", p.id)
-	case kind.shared == "" || s.opt.CloneRefused != nil && s.opt.CloneRefused(p.id) != 0:
-		return nil, invalid("Policies of type %s cannot be shared", p.code)
-	case body.null("newName") || checkName(renamed) != nil:
-		return nil, invalidField("newName", body.get("newName"), "newName must match %s and have at most %d characters", policyName, nameLength)
+	if err := s.checkClone(p, kind, body, renamed); err != nil {
+		return nil, err
 	}
 	group := p.group
 	if !p.shared || !body.null("groupId") {
@@ -48,6 +41,30 @@ func (s *Server) clonePolicy(c *call) (*reply, error) {
 		return nil, nameTaken(a.view(other).doc)
 	}
 	clone := a.createShared(kind, group, name, a.view(p).doc.get("description"))
+	s.copyVersions(p, clone, numbers)
+	return ok(a.view(clone).doc.bytes()), nil
+}
+
+// checkClone says why a policy is not cloned.
+func (s *Server) checkClone(p *policy, kind cloudletType, body, renamed object) error {
+	refused := 0
+	if s.opt.CloneRefused != nil {
+		refused = s.opt.CloneRefused(p.id)
+	}
+	switch {
+	case p.deleted || refused == http.StatusNotFound:
+		return notFound("Policy with id %d not found", p.id)
+	case kind.shared == "" || refused != 0:
+		return invalid("Policies of type %s cannot be shared", p.code)
+	case body.null("newName") || checkName(renamed) != nil:
+		return invalidField("newName", body.get("newName"), "newName must match %s and have at most %d characters", policyName, nameLength)
+	}
+	return nil
+}
+
+// copyVersions copies versions of a policy to its clone.
+func (s *Server) copyVersions(p, clone *policy, numbers []int64) {
+	a := s.account
 	damage := CloneDamage("")
 	if s.opt.CloneDamage != nil {
 		damage = s.opt.CloneDamage(p.id)
@@ -73,7 +90,6 @@ func (s *Server) clonePolicy(c *call) (*reply, error) {
 		}
 		a.addSharedVersion(clone, n, description, rules)
 	}
-	return ok(a.view(clone).doc.bytes()), nil
 }
 
 // done is rules with the damage, where there are enough of them.

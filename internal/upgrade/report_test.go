@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -103,12 +104,11 @@ func TestReportFiles(t *testing.T) {
 	if err := json.Unmarshal(text, &back); err != nil || len(back.Policies) != 10 || len(back.Cutovers) != 4 {
 		t.Errorf("report.json: %v, %d policies, %d property edits", err, len(back.Policies), len(back.Cutovers))
 	}
-	file, err := os.Open(filepath.Join(dir, ReportCSV))
+	sheet, err := os.ReadFile(filepath.Join(dir, ReportCSV))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	rows, err := csv.NewReader(file).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(sheet)).ReadAll()
 	if err != nil || len(rows) != 11 {
 		t.Fatalf("report.csv: %v, %d lines", err, len(rows))
 	}

@@ -3,6 +3,7 @@ package upgrade
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/importer"
@@ -70,46 +71,40 @@ func ResultOf(ctx context.Context, journal job.Journal, p Planned) (Result, erro
 	return r, nil
 }
 
-// readMade takes what making the shared policy left, and the last thing that went wrong.
+// readMade takes what making the shared policy left: the id, and where it was copied though it was to be cloned, why.
 func (r *Result) readMade(ctx context.Context, journal job.Journal) error {
 	copied := importer.Policy{API: cloudlet.V3, Name: r.NewName}.Key()
-	for _, prefix := range []string{r.key() + "/", copied + "/"} {
-		for rec, err := range journal.All(ctx, prefix) {
-			if err != nil {
-				return err
-			}
-			if rec.Err != "" {
-				r.Problem = rec.Err
-			}
-		}
-	}
-	rec, ok, err := journal.Get(ctx, cloneKey(r.Planned))
-	if err == nil && ok && rec.State == job.Done {
-		memo, err := once.MemoOf[absent, int64](rec)
+	for _, key := range []string{copied, cloneKey(r.Planned)} {
+		rec, ok, err := journal.Get(ctx, key)
 		if err != nil {
 			return err
 		}
-		if memo.ID == 0 {
-			r.Copied = memo.Why
+		if !ok || len(rec.Data) == 0 {
+			continue
 		}
-		r.made(memo.ID)
-	}
-	if err != nil {
-		return err
-	}
-	rec, ok, err = journal.Get(ctx, copied)
-	if err != nil || !ok {
-		return err
-	}
-	if rec.Err != "" {
-		r.Problem = rec.Err
-	}
-	if rec.State == job.Done {
 		memo, err := once.MemoOf[json.RawMessage, int64](rec)
 		if err != nil {
 			return err
 		}
-		r.made(memo.ID)
+		if r.made(memo.ID); memo.ID == 0 && rec.State == job.Done {
+			r.Copied = memo.Why
+		}
+	}
+	return r.readProblem(ctx, journal, r.key()+"/", copied)
+}
+
+// readProblem takes the last thing that went wrong with any item whose key begins so.
+func (r *Result) readProblem(ctx context.Context, journal job.Journal, prefix, copied string) error {
+	for _, prefix := range []string{prefix, copied} {
+		for rec, err := range journal.All(ctx, prefix) {
+			if err != nil {
+				return err
+			}
+			ours := prefix != copied || rec.Key == copied || strings.HasPrefix(rec.Key, copied+"/")
+			if ours && rec.Err != "" {
+				r.Problem = rec.Err
+			}
+		}
 	}
 	return nil
 }
