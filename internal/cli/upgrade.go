@@ -37,9 +37,10 @@ type upgradeOptions struct {
 	Activate string          `json:"activate"`
 	Force    bool            `json:"force_group,omitempty"`
 	Sync     bool            `json:"sync,omitempty"`
-	Plan     *upgrade.Edited `json:"plan,omitempty"` // of a plan file that is carried out
+	PlanHash string          `json:"plan,omitempty"` // of what a plan file says that is carried out
 
 	groupMap, planFile, report string
+	edited                     *upgrade.Edited // the plan file that is carried out; nil: there is none
 	dryRun                     bool
 	perMinute                  int
 	deadline                   deadline
@@ -166,7 +167,7 @@ func (o *upgradeOptions) complete() (*diffFilter, error) {
 		if err != nil {
 			return nil, &usageError{text: fmt.Sprintf("--plan %s: %s", o.planFile, err)}
 		}
-		o.Plan = &edited
+		o.edited, o.PlanHash = &edited, edited.Hash()
 	}
 	if o.report != "" {
 		if err := checkFolder("--report", o.report, upgrade.ReportJSON, upgrade.ReportCSV, upgrade.ReportHTML); err != nil {
@@ -187,7 +188,7 @@ func (a *app) upgrade(ctx context.Context, o upgradeOptions) error {
 		limits: activate.Limits{Shared: o.perMinute},
 		make: func(ctx context.Context, client *akamai.Client) (upgrade.Plan, error) {
 			plan, err := a.planUpgrade(ctx, o, filter, client)
-			if err == nil && o.dryRun && o.planFile != "" && o.Plan == nil {
+			if err == nil && o.dryRun && o.planFile != "" && o.edited == nil {
 				err = writePlan(o.planFile, plan)
 			}
 			if err == nil && o.dryRun && o.report != "" {
@@ -222,17 +223,17 @@ func (a *app) planUpgrade(ctx context.Context, o upgradeOptions, filter *diffFil
 	account := fingerprint(a.creds)
 	selection := upgrade.Selection{Wants: filter.wants, Versions: o.Versions}
 	options := o.planOptions()
-	if o.Plan != nil {
-		if o.Plan.Account != account && len(o.Plan.Edits) > 0 {
+	if o.edited != nil {
+		if o.edited.Account != account && len(o.edited.Edits) > 0 {
 			return upgrade.Plan{}, &otherAccount{o.planFile}
 		}
-		selection.Edits, options.Edits = o.Plan.Edits, o.Plan.Edits
+		selection.Edits, options.Edits = o.edited.Edits, o.edited.Edits
 	}
 	estate, err := upgrade.Look(ctx, client, selection, a.global.Workers)
 	if err != nil {
 		return upgrade.Plan{}, err
 	}
-	if err := filter.missed(); err != nil && o.Plan == nil {
+	if err := filter.missed(); err != nil && o.edited == nil {
 		return upgrade.Plan{}, err
 	}
 	names := upgrade.Names(estate, options)
@@ -241,8 +242,8 @@ func (a *app) planUpgrade(ctx context.Context, o upgradeOptions, filter *diffFil
 	}
 	plan := upgrade.Make(estate, names, options)
 	plan.Account = account
-	if o.Plan != nil && !o.follow {
-		if err := checkEdited(o.planFile, *o.Plan, plan); err != nil {
+	if o.edited != nil && !o.follow {
+		if err := checkEdited(o.planFile, *o.edited, plan); err != nil {
 			return upgrade.Plan{}, err
 		}
 	}

@@ -2,7 +2,9 @@ package upgrade
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,6 +52,13 @@ type Edited struct {
 	// Actions and Names are those of the file, by policy: what a person saw.
 	Actions map[int64]Action
 	Names   map[int64]string
+}
+
+// Hash tells plan files apart that say different things.
+func (e Edited) Hash() string {
+	text, _ := json.Marshal(e) // maps are encoded in order of their keys
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }
 
 // ReadPlan reads a plan file, JSON or CSV. Its errors name the line or the policy.
