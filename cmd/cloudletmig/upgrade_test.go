@@ -90,9 +90,7 @@ func typedRules(kind string, policy, version int64) string {
 
 // upgraded is what an account must hold after an upgrade of all its legacy policies.
 type upgraded struct {
-	all   bool // every version is carried
-	quiet bool // nothing was activated
-	left  map[int64]bool
+	all bool // every version is carried
 }
 
 // judgeUpgrade holds an account against its legacy policies: each that can be shared has one shared policy, with the same
@@ -107,7 +105,7 @@ func judgeUpgrade(t *testing.T, account *simulator.Account, want upgraded) {
 		}
 	}
 	for _, p := range account.Policies() {
-		if p.Shared || slices.Index(legacyTypes(), p.Type) >= canBeShared || want.left[p.ID] {
+		if p.Shared || slices.Index(legacyTypes(), p.Type) >= canBeShared {
 			continue
 		}
 		legacy++
@@ -151,9 +149,6 @@ func judgeShared(t *testing.T, account *simulator.Account, old, made simulator.P
 	rows, err := account.Activations(made.ID)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if want.quiet {
-		live = nil
 	}
 	if len(rows) != len(live) {
 		t.Fatalf("%s: %d activations, and %d versions are live on the legacy policy: %v", made.Name, len(rows), len(live), rows)
@@ -234,14 +229,18 @@ func TestUpgradeWhole(t *testing.T) {
 			Account: account, CloneRenumbers: c.renumbers, ActivationTime: -1, Limits: simulator.Limits{Shared: -1},
 		}, simulator.ListenOptions{})
 		dry := l.must(3, append(upgradeArgs(c.flags...), "--dry-run", "--output", "json")...)
-		blocked := judgePlan(t, dry.out, account)
+		blocked, clones, activations := judgePlan(t, dry.out, account)
 		if w := l.writes(); len(w) > 0 {
 			t.Fatalf("the dry run sent %v", w)
 		}
+		l.forget(nil)
 		begun := time.Now()
 		l.must(3, upgradeArgs(append(c.flags, "--report", l.path("report"))...)...)
 		t.Logf("%d policies in %s, %d requests", c.policies, time.Since(begun).Round(time.Millisecond), len(l.requests()))
 		judgeUpgrade(t, account, upgraded{all: slices.Contains(c.flags, "all")})
+		if n, m := l.sent("/clone"), l.sent("/activations"); n != clones || m != activations {
+			t.Errorf("%d clones and %d activations were sent, and the plan had %d and %d", n, m, clones, activations)
+		}
 		stages := stagesOf(t, l.path("report"))
 		if stages["blocked"] != blocked || stages["proved"]+stages["staged"]+stages["live"] != c.policies-blocked {
 			t.Errorf("stages: %v", stages)
@@ -257,6 +256,16 @@ func TestUpgradeWhole(t *testing.T) {
 	}
 }
 
+// sent counts the POST requests to paths that end so.
+func (l *lab) sent(end string) (n int) {
+	for _, r := range l.requests() {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.Path, end) {
+			n++
+		}
+	}
+	return n
+}
+
 // lists are the requests that list the shared policies.
 func lists(l *lab) (n int) {
 	for _, r := range l.requests() {
@@ -268,18 +277,16 @@ func lists(l *lab) (n int) {
 }
 
 // judgePlan wants a plan to name every legacy policy once, those of types that v3 lacks as blocked with a reason and all
-// others to be made. It gives how many are blocked.
-func judgePlan(t *testing.T, document string, account *simulator.Account) (blocked int) {
+// others to be made. It gives how many are blocked, and how many clones and activations it has.
+func judgePlan(t *testing.T, document string, account *simulator.Account) (blocked, clones, activations int) {
 	t.Helper()
 	var doc struct {
 		Plan struct {
 			Policies []struct {
-				ID             int64
-				Action, Why    string
-				NewName        string `json:"new_name"`
-				Type           string
-				NewGroup       int64 `json:"new_group"`
-				CarriedOrBlock []any `json:"carry"`
+				ID                int64
+				Type, Action, Why string
+				NewName           string `json:"new_name"`
+				Activate          map[string]int64
 			}
 		}
 	}
@@ -292,8 +299,14 @@ func judgePlan(t *testing.T, document string, account *simulator.Account) (block
 		if no {
 			blocked++
 		}
-		if no != (p.Action == "blocked") || no != (p.Why != "") || names[p.NewName] || ids[p.ID] || p.NewGroup == 0 != (no && p.NewGroup == 0) {
+		if no != (p.Action == "blocked") || no != (p.Why != "") || names[p.NewName] || ids[p.ID] {
 			t.Errorf("in the plan: %+v", p)
+		}
+		if !no {
+			activations += len(p.Activate)
+		}
+		if p.Action == "clone" {
+			clones++
 		}
 		names[p.NewName], ids[p.ID] = true, true
 	}
@@ -302,7 +315,7 @@ func judgePlan(t *testing.T, document string, account *simulator.Account) (block
 			t.Errorf("policy %d is not in the plan", p.ID)
 		}
 	}
-	return blocked
+	return blocked, clones, activations
 }
 
 func stagesOf(t *testing.T, report string) map[string]int {
@@ -377,6 +390,12 @@ func killUpgrade(t *testing.T, random *rand.Rand, round uint64) (kills int) {
 			t.Fatalf("round %d: after %d kills it ended by itself: %s", round, kills, o)
 		}
 		kills++
+	}
+	if round%3 == 1 { // another machine goes on, once what was sent has come to its end
+		<-time.After(400 * time.Millisecond)
+		if err := os.RemoveAll(l.path(".cloudletmig")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	l.forget(nil)
 	l.must(3, args...)

@@ -148,6 +148,13 @@ func (u *upgrader) copyInstead(ctx context.Context, t *job.Task, p Planned, why 
 	if err != nil {
 		return job.Step{}, err
 	}
+	doc, err := u.account.Get(ctx, cloudlet.V2.Policy(p.ID)) // one that is gone would leave a shared policy without versions
+	if err != nil {
+		return job.Step{}, errors.Join(why, err)
+	}
+	if legacy, err := cloudlet.ParsePolicy(cloudlet.V2, doc); err != nil || legacy.Deleted {
+		return job.Step{}, errors.Join(why, fmt.Errorf("%s was deleted after the plan was made", p), err)
+	}
 	memo.Why = why.Error()
 	if err := t.Save(ctx, job.Done, memo); err != nil { // before the copy begins: it takes the name that a clone would look for
 		return job.Step{}, err
