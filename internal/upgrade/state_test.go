@@ -71,6 +71,10 @@ func TestStand(t *testing.T) {
 			l.Versions, l.Carried = append(l.Versions, ver(3, "c", "three", 20, 20)), []int64{1, 2, 3}
 			s.Versions = append(s.Versions, ver(3, "own", "own", 21, 21))
 		}, Diverged, "shared policy 9 lacks"},
+		{"both added a version of one number and description", func(l *Legacy, s *Shared) {
+			l.Versions, l.Carried = append(l.Versions, ver(3, "c", "three", 20, 21)), []int64{1, 2, 3}
+			s.Versions = append(s.Versions, ver(3, "own", "three", 15, 15))
+		}, Diverged, "shared policy 9 lacks"},
 		{"legacy activated another", func(l *Legacy, s *Shared) {
 			l.Live[cloudlet.Production] = cloudlet.InForce{Effective: 2, Since: at(20)}
 		}, Behind, "version 2 is live on production of the legacy policy, and version 1 of the shared one"},
