@@ -34,6 +34,7 @@ import (
 //	served DIR                        demands of a snapshot every version of the simulator's account, and no other
 //	same DIR DIR                      demands the same files in two snapshots, byte for byte
 //	values DIR DIR                    demands the same JSON values, spelt the same, in files that are not the same
+//	subst FROM TO REGEXP TEXT         copies a file with what matches replaced, which must be there
 //	flip FILE [OFFSET|TEXT]           flips one bit; before the end for an offset below 0
 //	seal MANIFEST                     makes the seal of a snapshot's manifest fit what it says now
 //	perm MODE FILE                    demands a file's permissions
@@ -46,7 +47,7 @@ func TestScript(t *testing.T) {
 	commands := map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"exits": exits, "simulate": simulate, "sim": sim, "requests": requests,
 		"json": jsonCommand, "jsonenv": jsonenv, "served": served, "same": same, "values": values,
-		"flip": flip, "seal": seal, "perm": perm, "hold": hold, "release": release, "await": await,
+		"subst": subst, "flip": flip, "seal": seal, "perm": perm, "hold": hold, "release": release, "await": await,
 	}
 	maps.Copy(commands, sheetCommands())
 	testscript.Run(t, testscript.Params{
@@ -199,6 +200,21 @@ func seal(ts *testscript.TestScript, neg bool, args []string) {
 	body := text[:max(strings.LastIndex(text, member), 0)]
 	sum := sha256.Sum256([]byte(body))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(body+member+hex.EncodeToString(sum[:])+end), 0o600))
+}
+
+// subst copies a file with what matches a regular expression replaced by a text.
+func subst(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: subst FROM TO REGEXP TEXT")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[2])
+	ts.Check(err)
+	text := ts.ReadFile(args[0])
+	changed := pattern.ReplaceAllString(text, args[3])
+	if changed == text {
+		ts.Fatalf("%s has nothing that matches %s", args[0], args[2])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(changed), 0o600))
 }
 
 func perm(ts *testscript.TestScript, neg bool, args []string) {

@@ -28,6 +28,7 @@ import (
 //	delete ID, undelete ID, remove ID, rename ID NAME, delete-version ID VERSION
 //	policy v2|v3 ID TYPE GROUP NAME            group ID PARENT NAME
 //	capabilities ID TYPE [CAPABILITY...]       property NAME GROUP [POLICY...]
+//	use ID PROPERTY GROUP STAGING PRODUCTION   a property uses a v2 policy, in these of its versions
 //	customer-origin ID, origin ID, origin-version ID JSON, activate-origin ID VERSION NETWORK
 func sim(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
@@ -208,6 +209,9 @@ func (c *change) ofAccount() func() error {
 	case "customer-origin":
 		id := c.text(0)
 		return func() error { a.AddDefinedOrigin(id, id+".example.com"); return nil }
+	case "use":
+		id, name, group, staging, production := c.number(0), c.text(1), c.number(2), c.number(3), c.number(4)
+		return func() error { return a.AddUse(id, name, group, staging, production) }
 	case "origin":
 		id := c.text(0)
 		return func() error { a.AddOrigin(id, ""); return nil }

@@ -131,9 +131,11 @@ func (f *faults) Set(text string) error {
 }
 
 // simulate starts a simulator in this process: of samples/account, with -only of some of its policies, which takes less
-// time; with -policies of a generated account; with -empty of one without groups, policies and origins. Activations take no
+// time; with -policies of a generated account; with -empty of one without groups, policies and origins; with -bare of one
+// with a group 1 and nothing else. Activations take no
 // time unless -activation-time and -balancing-time say so; those of the version in -fail-activation VERSION=REASON fail.
-// With -strict v3 refuses members of rules that its schemas lack. With
+// With -strict v3 refuses members of rules that its schemas lack; -damage ID=KIND and -refuse-clone ID=STATUS say how clones
+// go wrong. With
 // -again it is the account, the credentials and the address of the simulator before, which ends. Its credentials become
 // those of ~/.edgerc, and its authority is trusted.
 func simulate(ts *testscript.TestScript, neg bool, args []string) {
@@ -157,14 +159,21 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	flags.DurationVar(&opt.BalancingTime, "balancing-time", -1, "")
 	flags.IntVar(&opt.RunningStatus, "running-status", 0, "")
 	failing := flags.String("fail-activation", "", "") // VERSION=REASON
+	flags.BoolVar(&opt.CloneRenumbers, "renumbers", false, "")
+	damaged, refused := damages{}, damages{}
+	flags.Var(damaged, "damage", "")
+	flags.Var(refused, "refuse-clone", "")
 	accountKey := flags.String("account-key", "", "")
 	flags.BoolVar(&opt.StrictRules, "strict", false, "")
 	empty := flags.Bool("empty", false, "")
+	bare := flags.Bool("bare", false, "")
 	skew := flags.Duration("skew", 0, "")
 	stall := flags.Int("stall-handshakes", 0, "")
 	if err := flags.Parse(args); neg || err != nil || flags.NArg() > 0 {
 		ts.Fatalf("simulate takes no such flags: %v", err)
 	}
+	opt.CloneDamage = func(id int64) simulator.CloneDamage { return simulator.CloneDamage(damaged[id]) }
+	opt.CloneRefused = func(id int64) int { n, _ := strconv.Atoi(refused[id]); return n }
 	opt.Clock = func() time.Time { return time.Now().Add(*skew) }
 	if version, reason, given := strings.Cut(*failing, "="); given {
 		opt.FailActivation = func(a simulator.Activation) string {
@@ -187,6 +196,9 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(w.listener.Close())
 			w.listener = nil
 		}
+	case *bare:
+		w.account = simulator.NewAccount()
+		w.account.AddGroup(1, 0, "root")
 	case generate.Policies > 0:
 		w.account = simulator.Generate(generate)
 	case *empty:
@@ -226,4 +238,21 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := os.ReadFile(w.listener.Edgerc)
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("HOME"), ".edgerc"), text, 0o600))
+}
+
+// damages is a flag ID=WHAT,ID=WHAT.
+type damages map[int64]string
+
+func (d damages) String() string { return "" }
+
+func (d damages) Set(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		id, what, _ := strings.Cut(part, "=")
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil {
+			return err
+		}
+		d[n] = what
+	}
+	return nil
 }

@@ -21,7 +21,7 @@ func (a *app) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Show the whole tool at work on a simulated account, in a temporary folder",
 		Long: `demo starts the simulator, exports its account, interrupts the export and resumes it, verifies the snapshot, and
-makes another one based on it; then it converts a redirect sheet, traces URLs through the result, and makes a sheet of
+makes another one based on it; upgrades the legacy policies to shared ones, from the plan to the report; then it converts a redirect sheet, traces URLs through the result, and makes a sheet of
 it again. It prints each command that it stands for, needs no account and leaves nothing behind.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), redirects) },
@@ -52,6 +52,7 @@ func (a *app) demo(ctx context.Context, redirects string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	server := simulator.New(simulator.Options{
 		Account: account, Credentials: simulator.NewCredentials(), Seed: 1,
+		ActivationTime: 300 * time.Millisecond, Limits: simulator.Limits{Shared: 600},
 		Faults: []simulator.Fault{
 			{Kind: simulator.FaultLatency, Delay: 5 * time.Millisecond, Jitter: 10 * time.Millisecond},
 			{Kind: simulator.FaultServerError, Probability: 0.004},
@@ -70,6 +71,11 @@ func (a *app) demo(ctx context.Context, redirects string) (err error) {
 		counts.Policies, counts.Versions)
 	if err := d.play(ctx); err != nil {
 		return err
+	}
+	if redirects == "" {
+		if err := d.playUpgrade(ctx); err != nil {
+			return err
+		}
 	}
 	if err := d.playSheet(ctx, redirects); err != nil {
 		return err

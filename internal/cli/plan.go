@@ -28,6 +28,7 @@ type planned[P any] struct {
 	options         any // what decides the work: a run goes on with the same only
 	dryRun          bool
 	deadline        time.Duration // of an activation
+	limits          activate.Limits
 
 	make func(ctx context.Context, client *akamai.Client) (P, error) // reads only
 	show func(plan P) error                                          // for people
@@ -36,6 +37,8 @@ type planned[P any] struct {
 	// leaves is the error of a plan that is carried out as far as it goes and leaves items out; nothing where it is whole.
 	leaves   func(plan P) error
 	question func(plan P) string // empty where nothing would be sent
+	// dry, if set, is what a dry run does with the plan beside showing it.
+	dry func(ctx context.Context, plan P) error
 	// idle says that a plan without a question leaves nothing to do at all: then there is no run.
 	idle  bool
 	apply func(ctx context.Context, w work, plan P) error
@@ -84,6 +87,11 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 	}
 	if err := c.present(a, plan, earlier); err != nil {
 		return err
+	}
+	if c.dryRun && c.dry != nil {
+		if err := c.dry(ctx, plan); err != nil {
+			return err
+		}
 	}
 	question := c.question(plan)
 	switch {
@@ -169,7 +177,7 @@ func (r *run) keep(ctx context.Context, plan any, earlier string) error {
 // carryOut does what the plan says, and tells what came of it.
 func (c planned[P]) carryOut(ctx context.Context, r *run, client *akamai.Client, plan P) error {
 	a := r.a
-	w := a.newWork(r, client, c.deadline)
+	w := a.newWork(r, client, c.deadline, c.limits)
 	if err := w.queue.Recall(ctx, r.journal, ""); err != nil {
 		return err
 	}
@@ -191,7 +199,7 @@ func (c planned[P]) carryOut(ctx context.Context, r *run, client *akamai.Client,
 }
 
 // newWork wires what carries out changes.
-func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration) work {
+func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration, limits activate.Limits) work {
 	settle := a.global.Settle
 	if settle == 0 {
 		settle = 2 * a.global.Timeout
@@ -203,7 +211,7 @@ func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration) wor
 		},
 		pool: job.Pool{Workers: a.global.Workers, Journal: r.journal},
 	}
-	w.queue = activate.New(activate.Options{Account: client, Record: w.record, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline})
+	w.queue = activate.New(activate.Options{Account: client, Record: w.record, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline, Limits: limits})
 	return w
 }
 

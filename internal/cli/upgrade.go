@@ -12,11 +12,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"cloudletmig/internal/activate"
 	"cloudletmig/internal/akamai"
 	"cloudletmig/internal/checkpoint"
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/durable"
+	"cloudletmig/internal/job"
 	"cloudletmig/internal/once"
 	"cloudletmig/internal/upgrade"
 )
@@ -34,11 +37,14 @@ type upgradeOptions struct {
 	Activate string          `json:"activate"`
 	Force    bool            `json:"force_group,omitempty"`
 	Sync     bool            `json:"sync,omitempty"`
-	Plan     *upgrade.Edited `json:"plan,omitempty"` // of a plan file that is carried out
+	PlanHash string          `json:"plan,omitempty"` // of what a plan file says that is carried out
 
 	groupMap, planFile, report string
+	edited                     *upgrade.Edited // the plan file that is carried out; nil: there is none
 	dryRun                     bool
+	perMinute                  int
 	deadline                   deadline
+	follow                     bool // names and groups of a plan file are taken, and what has changed since is looked at
 }
 
 func (a *app) upgradeCommand() *cobra.Command {
@@ -55,18 +61,28 @@ the report says what to edit there (docs/upgrade.md is the way from the plan to 
 Carried are the versions that clone takes by itself: those live on a network and the one modified last; --versions all carries every
 one. What stands in the way of a policy is named in the plan, and that policy is left out.
 
---dry-run prints the plan; with --plan FILE it is written too, as JSON or CSV, to be edited: names, groups, methods, activations, lines
-taken out. --plan FILE without --dry-run carries out that file, and nothing that is not in it.
+--dry-run prints the plan; with --all, --policy or --type, --plan FILE is written too, as JSON or CSV, to be edited: names, groups,
+methods, activations, lines taken out. --plan FILE alone carries out that file, and nothing that is not in it; with --dry-run it shows
+what it would do. A legacy policy that was changed since the file was written is left out (exit code 15).
 
 The same command again does only what is left. A legacy policy that was edited since is behind: --sync carries over what its shared
-policy lacks, and repeats the activations. upgrade status says how all of them stand, and changes nothing.`,
-		Example: `  cloudletmig upgrade --all --dry-run --plan plan.csv
-  cloudletmig upgrade --plan plan.csv --activate same --report upgrade --yes
+policy lacks, and repeats the activations. upgrade status says how all of them stand, and changes nothing. Both take --plan FILE for
+the names and groups that it gave.
+
+The API takes 10 activations a minute: 600 policies on two networks are two hours. An interrupted run goes on with the same command.`,
+		Example: `  cloudletmig upgrade --all --activate same --dry-run --plan plan.csv
+  cloudletmig upgrade --plan plan.csv --report upgrade --yes
   cloudletmig upgrade --policy 'shop_*' --activate same --report upgrade
   cloudletmig upgrade status --all
   cloudletmig upgrade --sync --all --activate same --yes`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.upgrade(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.follow = o.Sync
+			if err := o.decidedByPlan(cmd.Flags()); err != nil {
+				return err
+			}
+			return a.upgrade(cmd.Context(), o)
+		},
 	}
 	o.register(cmd)
 	f := cmd.Flags()
@@ -74,9 +90,8 @@ policy lacks, and repeats the activations. upgrade status says how all of them s
 	f.StringVar(&o.Activate, "activate", "none", "same (what is live, on both networks), staging or production (only there) or none")
 	f.BoolVar(&o.Force, "force-group", false, "take a group although a property that uses the policy cannot use shared policies of it")
 	f.BoolVar(&o.Sync, "sync", false, "only carry over what shared policies lack of their legacy policies")
-	f.StringVar(&o.planFile, "plan", "", "the plan as `FILE`: written with --dry-run, carried out without it (.csv: CSV, else JSON)")
-	f.StringVar(&o.report, "report", "", "write report.json, report.csv and report.html into the folder `DIR`")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and send nothing")
+	f.IntVar(&o.perMinute, "activations-per-minute", 10, "lower the cap on activations, or raise it for an account that is allowed more; the API's own word lowers it")
 	o.deadline.register(f)
 	cmd.AddCommand(a.upgradeStatusCommand())
 	return cmd
@@ -92,6 +107,31 @@ func (o *upgradeOptions) register(cmd *cobra.Command) {
 	f.Int64Var(&o.Group, "group", 0, "`ID` of the group for policies without one")
 	f.StringVar(&o.groupMap, "group-map", "", "CSV `FILE` with two columns, the group of the legacy policy and that of the shared one")
 	f.StringVar(&o.Versions, "versions", upgrade.ActiveVersions, "active (those live and the one modified last) or all")
+	f.StringVar(&o.planFile, "plan", "", "the plan as `FILE`, as above (.csv: CSV, else JSON)")
+	f.StringVar(&o.report, "report", "", "write report.json, report.csv and report.html into the folder `DIR`")
+}
+
+// chosen reports whether flags say which policies are meant.
+func (o *upgradeOptions) chosen() bool { return o.All || len(o.Policies)+len(o.Types) > 0 }
+
+// decidedByPlan refuses flags that say what a plan file says already.
+func (o *upgradeOptions) decidedByPlan(f *pflag.FlagSet) error {
+	if o.planFile == "" || o.dryRun && o.chosen() {
+		return nil
+	}
+	decided := []string{"all", "policy", "type", "name-template", "group", "group-map", "method"}
+	if !o.follow {
+		decided = append(decided, "versions", "activate")
+	}
+	for _, name := range decided {
+		if f.Changed(name) {
+			return &usageError{
+				text: fmt.Sprintf("--%s does not go with --plan %s, which decides that", name, o.planFile),
+				hint: "edit the plan, or write it anew: --dry-run --plan FILE with --all, --policy or --type",
+			}
+		}
+	}
+	return nil
 }
 
 // complete checks the flags and reads the files that they name.
@@ -112,20 +152,22 @@ func (o *upgradeOptions) complete() (*diffFilter, error) {
 	); err != nil {
 		return nil, err
 	}
-	applied := o.planFile != "" && !o.dryRun
-	if !o.All && len(o.Policies)+len(o.Types) == 0 && !applied {
-		return nil, &usageError{text: "upgrade: no policy is chosen", hint: "give --all, --policy ID|GLOB or --type CODES; or --plan FILE with a plan that was written before"}
+	if o.perMinute < 1 {
+		return nil, &usageError{text: fmt.Sprintf("--activations-per-minute %d: give 1 or more", o.perMinute)}
 	}
-	if applied {
+	switch {
+	case !o.chosen() && o.planFile == "":
+		return nil, &usageError{text: "upgrade: no policy is chosen", hint: "give --all, --policy ID|GLOB or --type CODES; or --plan FILE with a plan that was written before"}
+	case !o.chosen():
 		text, err := os.ReadFile(o.planFile)
 		if err != nil {
-			return nil, &usageError{text: "--plan: " + err.Error(), hint: "--dry-run --plan FILE writes one"}
+			return nil, &usageError{text: "--plan: " + err.Error(), hint: "--all --dry-run --plan FILE writes one"}
 		}
 		edited, err := upgrade.ReadPlan(text)
 		if err != nil {
 			return nil, &usageError{text: fmt.Sprintf("--plan %s: %s", o.planFile, err)}
 		}
-		o.Plan = &edited
+		o.edited, o.PlanHash = &edited, edited.Hash()
 	}
 	if o.report != "" {
 		if err := checkFolder("--report", o.report, upgrade.ReportJSON, upgrade.ReportCSV, upgrade.ReportHTML); err != nil {
@@ -142,15 +184,21 @@ func (a *app) upgrade(ctx context.Context, o upgradeOptions) error {
 		return err
 	}
 	return runPlanned(ctx, a, planned[upgrade.Plan]{
-		kind: "upgrade", target: "upgrade", journal: a.loneCheckpoint(), options: o, dryRun: o.dryRun, deadline: o.deadline.d,
+		kind: "upgrade", target: o.target(), journal: a.loneCheckpoint(), options: o, dryRun: o.dryRun, deadline: o.deadline.d,
+		limits: activate.Limits{Shared: o.perMinute},
 		make: func(ctx context.Context, client *akamai.Client) (upgrade.Plan, error) {
-			plan, err := a.planUpgrade(ctx, o, filter, client)
-			if err == nil && o.dryRun && o.planFile != "" {
+			return a.planUpgrade(ctx, o, filter, client)
+		},
+		dry: func(ctx context.Context, plan upgrade.Plan) (err error) {
+			if o.planFile != "" && o.edited == nil {
 				err = writePlan(o.planFile, plan)
 			}
-			return plan, err
+			if err == nil && o.report != "" {
+				_, err = a.reportUpgrade(ctx, "", &job.Memory{}, plan, o.report)
+			}
+			return err
 		},
-		show: a.showUpgradePlan, question: upgradeQuestion,
+		show: func(plan upgrade.Plan) error { return a.showUpgradePlan(plan, o.perMinute) }, question: upgradeQuestion,
 		refuse: func(upgrade.Plan) error { return nil },
 		leaves: leftOfUpgrade,
 		apply: func(ctx context.Context, w work, plan upgrade.Plan) error {
@@ -162,6 +210,19 @@ func (a *app) upgrade(ctx context.Context, o upgradeOptions) error {
 			return a.finishUpgrade(ctx, w, plan, o.report, err)
 		},
 	})
+}
+
+// target is what names a run in the journal: the policies that are meant, or the plan file.
+func (o upgradeOptions) target() string {
+	if o.planFile != "" && !o.chosen() {
+		return "plan " + absolute(o.planFile)
+	}
+	words := slices.Concat(o.Policies, o.Types)
+	if o.All {
+		words = append(words, "all")
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
 }
 
 // loneCheckpoint is the journal of a run that has no folder of its own.
@@ -177,21 +238,17 @@ func (a *app) planUpgrade(ctx context.Context, o upgradeOptions, filter *diffFil
 	account := fingerprint(a.creds)
 	selection := upgrade.Selection{Wants: filter.wants, Versions: o.Versions}
 	options := o.planOptions()
-	if o.Plan != nil {
-		if o.Plan.Account != account {
+	if o.edited != nil {
+		if o.edited.Account != account && len(o.edited.Edits) > 0 {
 			return upgrade.Plan{}, &otherAccount{o.planFile}
 		}
-		selection.Only = map[int64]bool{}
-		for id := range o.Plan.Edits {
-			selection.Only[id] = true
-		}
-		options.Edits = o.Plan.Edits
+		selection.Edits, options.Edits = o.edited.Edits, o.edited.Edits
 	}
 	estate, err := upgrade.Look(ctx, client, selection, a.global.Workers)
 	if err != nil {
 		return upgrade.Plan{}, err
 	}
-	if err := filter.missed(); err != nil && o.Plan == nil {
+	if err := filter.missed(); err != nil && o.edited == nil {
 		return upgrade.Plan{}, err
 	}
 	names := upgrade.Names(estate, options)
@@ -200,8 +257,8 @@ func (a *app) planUpgrade(ctx context.Context, o upgradeOptions, filter *diffFil
 	}
 	plan := upgrade.Make(estate, names, options)
 	plan.Account = account
-	if o.Plan != nil {
-		if err := checkEdited(o.planFile, *o.Plan, plan); err != nil {
+	if o.edited != nil && !o.follow {
+		if err := checkEdited(o.planFile, *o.edited, plan); err != nil {
 			return upgrade.Plan{}, err
 		}
 	}
@@ -210,7 +267,7 @@ func (a *app) planUpgrade(ctx context.Context, o upgradeOptions, filter *diffFil
 
 func (o upgradeOptions) planOptions() upgrade.Options {
 	return upgrade.Options{
-		Name: o.Name, Method: o.Method, Activate: networksOf(o.Activate), Force: o.Force, SyncOnly: o.Sync,
+		Name: o.Name, Method: o.Method, Activate: networksOf(o.Activate), Force: o.Force, SyncOnly: o.Sync, Follow: o.follow,
 		Group: func(old int64) int64 {
 			if to, ok := o.Groups[old]; ok {
 				return to
@@ -239,13 +296,16 @@ func checkEdited(file string, edited upgrade.Edited, plan upgrade.Plan) error {
 	for _, id := range ids {
 		p, ok := planned[id]
 		edit := edited.Edits[id]
+		leftOut := p.Action == upgrade.Blocked && (p.Passing || edited.Actions[id] == upgrade.Blocked)
 		switch {
 		case !ok:
 			wrong = append(wrong, fmt.Sprintf("there is no legacy policy %d (%s)", id, cloudlet.Printable(edited.Names[id])))
-		case p.Action == upgrade.Blocked && edited.Actions[id] != upgrade.Blocked:
-			wrong = append(wrong, fmt.Sprintf("policy %d (%s) is blocked: %s", id, cloudlet.Printable(p.Name), p.Why))
+		case leftOut:
+			continue
 		case seen[edit.NewName] != 0:
 			wrong = append(wrong, fmt.Sprintf("policies %d and %d are both to become %s", seen[edit.NewName], id, cloudlet.Printable(edit.NewName)))
+		case p.Action == upgrade.Blocked:
+			wrong = append(wrong, fmt.Sprintf("policy %d (%s) is blocked: %s", id, cloudlet.Printable(p.Name), p.Why))
 		}
 		seen[edit.NewName] = id
 	}
@@ -316,11 +376,18 @@ func leftOfUpgrade(plan upgrade.Plan) error {
 type upgradeConflicts struct{ what []string }
 
 func (e *upgradeConflicts) Error() string {
-	return fmt.Sprintf("%d policies are in conflict and were left out, the first: %s", len(e.what), e.what[0])
+	return fmt.Sprintf("%s in conflict and left out, the first: %s", policiesAre(len(e.what)), e.what[0])
 }
 
 func (e *upgradeConflicts) Hint() string {
 	return "the plan names them all; decide which of the two policies is to stay, or choose another name with --name-template or a plan file"
+}
+
+func policiesAre(n int) string {
+	if n == 1 {
+		return "1 policy is"
+	}
+	return fmt.Sprintf("%d policies are", n)
 }
 
 func (e *upgradeConflicts) leftOut() {}
@@ -329,27 +396,31 @@ func (e *upgradeConflicts) Is(target error) bool { return target == once.ErrConf
 
 // finishUpgrade prints and writes what came of a plan.
 func (a *app) finishUpgrade(ctx context.Context, w work, plan upgrade.Plan, report string, err error) error {
+	doc, reportErr := a.reportUpgrade(ctx, w.run.journal.ID(), w.run.journal, plan, report)
+	if reportErr != nil || a.global.Output != "text" {
+		return reportErr
+	}
+	return a.showUpgrade(w, doc, report, err)
+}
+
+// reportUpgrade sums up how far the policies of a plan have come, and writes the report, if one is wanted.
+func (a *app) reportUpgrade(ctx context.Context, run string, journal job.Journal, plan upgrade.Plan, dir string) (upgrade.Report, error) {
 	results := make([]upgrade.Result, 0, len(plan.Policies))
 	for _, p := range plan.Policies {
-		r, err := upgrade.ResultOf(ctx, w.run.journal, p)
+		r, err := upgrade.ResultOf(ctx, journal, p)
 		if err != nil {
-			return err
+			return upgrade.Report{}, err
 		}
 		results = append(results, r)
 	}
-	doc := upgrade.NewReport(a.creds.Host, w.run.journal.ID(), time.Now(), results)
+	doc := upgrade.NewReport(a.creds.Host, run, time.Now(), results)
 	a.document["results"], a.document["counts"], a.document["property_manager"] = results, doc.Counts, doc.Cutovers
-	if report != "" {
-		folder, err := durable.Create(report)
-		if err != nil {
-			return unwritable(err)
-		}
-		if err := errors.Join(doc.Write(folder), folder.Close()); err != nil {
-			return err
-		}
+	if dir == "" {
+		return doc, nil
 	}
-	if a.global.Output != "text" {
-		return nil
+	folder, err := durable.Create(dir)
+	if err != nil {
+		return doc, unwritable(err)
 	}
-	return a.showUpgrade(w, doc, report, err)
+	return doc, errors.Join(doc.Write(folder), folder.Close())
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/job"
 	"cloudletmig/internal/report"
 	"cloudletmig/internal/upgrade"
 )
 
 // showUpgradePlan prints what upgrade will do.
-func (a *app) showUpgradePlan(plan upgrade.Plan) error {
+func (a *app) showUpgradePlan(plan upgrade.Plan, perMinute int) error {
 	var rows [][]string
 	for _, p := range plan.Policies {
 		rows = append(rows, []string{
@@ -33,8 +34,14 @@ func (a *app) showUpgradePlan(plan upgrade.Plan) error {
 		summary.Headline += fmt.Sprintf(", %d not upgraded yet", n)
 	}
 	if n := plan.Activations(); n > 0 {
-		summary.Facts = append(summary.Facts, report.Fact{Name: "activations", Value: fmt.Sprintf("up to %s, 10 a minute: %s at least",
-			report.Number(n), (time.Duration(max(n-1, 0)/10) * time.Minute).String())})
+		text := fmt.Sprintf("%s, %s a minute", report.Number(n), report.Number(perMinute))
+		if least := time.Duration((n-1)/perMinute) * time.Minute; least > 0 {
+			text += ": " + strings.TrimSuffix(report.Duration(least), "0s") + " at least"
+		}
+		summary.Facts = append(summary.Facts, report.Fact{Name: "activations", Value: text})
+	}
+	if slices.ContainsFunc(plan.Policies, func(p upgrade.Planned) bool { return p.Action == upgrade.Clone && p.Method == upgrade.MethodAuto }) {
+		summary.Facts = append(summary.Facts, report.Fact{Name: "method", Value: "clone; copy where the API refuses to clone (auto)"})
 	}
 	for _, n := range plan.Notes {
 		summary.Notes = append(summary.Notes, report.Item{Name: n.Item, Text: n.Text})
@@ -56,6 +63,9 @@ func carried(p upgrade.Planned) string {
 }
 
 func goesLive(p upgrade.Planned) string {
+	if p.Action == upgrade.Blocked || p.Action == upgrade.Conflict || p.Action == upgrade.Left {
+		return ""
+	}
 	var parts []string
 	for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
 		if n := p.Activate[on]; n != 0 {
@@ -73,7 +83,7 @@ func upgradeQuestion(plan upgrade.Plan) string {
 	if made+synced+activations == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Make %s shared policies, bring %s up to date, and see to up to %s activations?",
+	return fmt.Sprintf("Make %s shared policies, bring %s up to date, and activate %s versions?",
 		report.Number(made), report.Number(synced), report.Number(activations))
 }
 
@@ -81,9 +91,7 @@ func upgradeQuestion(plan upgrade.Plan) string {
 func (a *app) showUpgrade(w work, doc upgrade.Report, folder string, err error) error {
 	var rows [][]string
 	for _, r := range doc.Policies {
-		notes := slices.Concat([]string{r.Why}, r.Differences, []string{r.Problem})
-		notes = slices.DeleteFunc(notes, func(s string) bool { return s == "" })
-		rows = append(rows, []string{string(r.Stage), r.String(), cloudlet.Printable(r.NewName), idText(r.Shared), r.PairText(), r.ActiveText(), cloudlet.Printable(strings.Join(notes, "; "))})
+		rows = append(rows, []string{string(r.Stage), r.String(), cloudlet.Printable(r.NewName), idText(r.Shared), r.PairText(), r.ActiveText(), cloudlet.Printable(strings.Join(r.Notes(), "; "))})
 	}
 	fmt.Fprintln(a.out)
 	if err := report.Table(a.out, []string{"STAGE", "LEGACY POLICY", "SHARED POLICY", "ID", "VERSIONS", "LIVE", ""}, rows); err != nil {
@@ -111,7 +119,7 @@ func (a *app) showUpgrade(w work, doc upgrade.Report, folder string, err error) 
 }
 
 func (a *app) upgradeStatusCommand() *cobra.Command {
-	o := upgradeOptions{Method: upgrade.MethodAuto, Activate: "none"}
+	o := upgradeOptions{Method: upgrade.MethodAuto, Activate: "none", perMinute: 1, follow: true}
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say how legacy policies and the shared ones that they became stand to each other",
@@ -120,15 +128,21 @@ func (a *app) upgradeStatusCommand() *cobra.Command {
   absent    there is no shared policy of that name yet
   same      the shared policy has all that is carried, and nothing of its own
   behind    the legacy policy was edited or activated since: upgrade --sync carries it over
-  ahead     the shared policy has versions of its own, and lacks none
+  ahead     the shared policy went on by itself: it has versions of its own, or others live, and lacks none
   diverged  each has versions that the other has not: a human must decide
   stranger  a shared policy of that name has nothing in common with it
 
 The exit code is 4 when any is behind, and 15 when any is diverged or a stranger.`,
 		Example: `  cloudletmig upgrade status --all
+  cloudletmig upgrade status --plan plan.csv --report upgrade
   cloudletmig upgrade status --policy 'shop_*' --output json`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.upgradeStatus(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.decidedByPlan(cmd.Flags()); err != nil {
+				return err
+			}
+			return a.upgradeStatus(cmd.Context(), o)
+		},
 	}
 	o.register(cmd)
 	return cmd
@@ -156,7 +170,11 @@ func (a *app) upgradeStatus(ctx context.Context, o upgradeOptions) error {
 		counts[s.State]++
 		rows = append(rows, []string{string(s.State), s.Legacy, s.NewName, idText(s.Shared), cloudlet.Printable(s.Why)})
 	}
-	a.document = map[string]any{"command": "upgrade status", "policies": list(statuses), "counts": counts}
+	a.document = map[string]any{"command": "upgrade status"}
+	if _, err := a.reportUpgrade(ctx, "", &job.Memory{}, plan, o.report); err != nil {
+		return err
+	}
+	a.document["policies"], a.document["counts"] = list(statuses), counts
 	if a.global.Output == "text" {
 		if err := report.Table(a.out, []string{"STATE", "LEGACY POLICY", "SHARED POLICY", "ID", ""}, rows); err != nil {
 			return err

@@ -231,8 +231,19 @@ func (c *creator) body(p Planned, v Version) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := v
-	if now.measure(body); now != v {
+	same := false
+	if v.Sum != "" {
+		now := v
+		now.measure(body)
+		same = now == v
+	} else {
+		hash, err := hashOf(p.Policy, doc)
+		if err != nil {
+			return nil, err
+		}
+		same = hash == v.Hash
+	}
+	if !same {
 		return nil, fmt.Errorf("%s has changed since the plan was made", v.Ref)
 	}
 	return body, nil

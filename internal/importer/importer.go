@@ -55,7 +55,8 @@ type Version struct {
 	Hash        string `json:"hash"` // cloudlet.CanonicalHash of its rules
 	Rules       int    `json:"rules"`
 	Bytes       int    `json:"bytes"` // of the body to be sent
-	Sum         string `json:"sum"`   // SHA-256 of that
+	// Sum is the SHA-256 of that; empty where the source may spell the same document in another way, and Hash must do.
+	Sum string `json:"sum,omitempty"`
 }
 
 // measure takes in the body that is to be sent.

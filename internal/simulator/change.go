@@ -86,6 +86,23 @@ func (a *Account) AddPolicy(n NewPolicy) (int64, error) {
 	return a.createLegacy(kind, n.Group, n.Name, quote(n.Description), ruleList{{}}).id, nil
 }
 
+// AddUse lets a property of a group use a v2 policy, with the version of the property that is active on each network, or 0.
+func (a *Account) AddUse(id int64, property string, group, staging, production int64) error {
+	return a.changePolicy(id, func(p *policy) error {
+		state := func(n int64) []byte {
+			if n == 0 {
+				return []byte("null")
+			}
+			return template(`{"activatedBy":"jsmith","activationDate":"2015-08-25","cloudletsOrigins":{},"version":%d,"referencedPolicies":[%s]}`,
+				n, quote(p.name)).bytes()
+		}
+		held := a.hold(p)
+		held.properties = held.properties.copied().set(property, template(`{"groupId":%d,"name":%s,"newestVersion":%s,"production":%s,"staging":%s}`,
+			group, quote(property), state(max(staging, production, 1)), state(production), state(staging)).bytes())
+		return nil
+	})
+}
+
 // AddVersion adds a version with rules, a JSON array, and gives its number.
 func (a *Account) AddVersion(id int64, description, rules string) (int64, error) {
 	a.mu.Lock()

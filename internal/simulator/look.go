@@ -3,6 +3,7 @@ package simulator
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -68,4 +69,35 @@ func (a *Account) SetClock(now func() time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.clock = now
+}
+
+// Activated is one row of a policy's activation history, in the words of v3.
+type Activated struct {
+	Network string // staging or production
+	Version int64
+	Status  string // as the API spells it, in capitals
+}
+
+// Activations is the activation history of a policy, newest first.
+func (a *Account) Activations(id int64) ([]Activated, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	p, err := a.find(id)
+	if err != nil {
+		return nil, err
+	}
+	var all []Activated
+	for _, o := range a.view(p).rows {
+		if p.shared {
+			n, _ := o.number("policyVersion")
+			all = append(all, Activated{strings.ToLower(o.text("network")), n, o.text("status")})
+			continue
+		}
+		r := readRow(o)
+		if r.network == "prod" {
+			r.network = "production"
+		}
+		all = append(all, Activated{r.network, r.version, r.status})
+	}
+	return all, nil
 }

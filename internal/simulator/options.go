@@ -33,7 +33,23 @@ type Options struct {
 	RunningStatus   int  // answer to an activation while one is under way: 409 (text) or 400 (example); 409 when 0
 	CloneActiveOnly bool // a clone carries versions that are active; otherwise also those being activated
 	CloneRenumbers  bool // a clone's versions are numbered from 1 instead of keeping their numbers
+	// CloneRefused gives the status, 400 or 404, with which the API refuses to clone a policy, or 0. Like CloneDamage it
+	// runs under the account's lock and must not use the account.
+	CloneRefused func(policy int64) int
+	// CloneDamage says how the clone of a policy comes out other than its source; "" is whole. No document knows of this: it
+	// is there so that a client can show that it would notice.
+	CloneDamage func(policy int64) CloneDamage
 }
+
+// CloneDamage is a way in which a clone comes out wrong.
+type CloneDamage string
+
+// The damages, each in the clone's newest version.
+const (
+	DropMember   CloneDamage = "member"  // its last rule lacks what it does
+	ReorderRules CloneDamage = "order"   // its first two rules have changed places
+	LoseVersion  CloneDamage = "version" // the version is not there, where there are others
+)
 
 // Activation is one activation as FailActivation sees it.
 type Activation struct {

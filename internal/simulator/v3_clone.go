@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 )
 
@@ -22,13 +23,8 @@ func (s *Server) clonePolicy(c *call) (*reply, error) {
 	}
 	kind, _ := typeByCode(p.code)
 	renamed := object{}.set("name", body.get("newName"))
-	switch {
-	case p.deleted:
-		return nil, notFound("Policy with id %d not found", p.id)
-	case kind.shared == "":
-		return nil, invalid("Policies of type %s cannot be shared", p.code)
-	case body.null("newName") || checkName(renamed) != nil:
-		return nil, invalidField("newName", body.get("newName"), "newName must match %s and have at most %d characters", policyName, nameLength)
+	if err := s.checkClone(p, kind, body, renamed); err != nil {
+		return nil, err
 	}
 	group := p.group
 	if !p.shared || !body.null("groupId") {
@@ -45,7 +41,38 @@ func (s *Server) clonePolicy(c *call) (*reply, error) {
 		return nil, nameTaken(a.view(other).doc)
 	}
 	clone := a.createShared(kind, group, name, a.view(p).doc.get("description"))
-	for _, n := range numbers {
+	s.copyVersions(p, clone, numbers)
+	return ok(a.view(clone).doc.bytes()), nil
+}
+
+// checkClone says why a policy is not cloned.
+func (s *Server) checkClone(p *policy, kind cloudletType, body, renamed object) error {
+	refused := 0
+	if s.opt.CloneRefused != nil {
+		refused = s.opt.CloneRefused(p.id)
+	}
+	switch {
+	case p.deleted || refused == http.StatusNotFound:
+		return notFound("Policy with id %d not found", p.id)
+	case kind.shared == "" || refused != 0:
+		return invalid("Policies of type %s cannot be shared", p.code)
+	case body.null("newName") || checkName(renamed) != nil:
+		return invalidField("newName", body.get("newName"), "newName must match %s and have at most %d characters", policyName, nameLength)
+	}
+	return nil
+}
+
+// copyVersions copies versions of a policy to its clone.
+func (s *Server) copyVersions(p, clone *policy, numbers []int64) {
+	a := s.account
+	damage := CloneDamage("")
+	if s.opt.CloneDamage != nil {
+		damage = s.opt.CloneDamage(p.id)
+	}
+	if damage == LoseVersion && len(numbers) > 1 {
+		numbers = numbers[:len(numbers)-1]
+	}
+	for i, n := range numbers {
 		held := a.viewVersion(p, p.version(n))
 		if s.opt.CloneRenumbers {
 			n = clone.next()
@@ -58,9 +85,25 @@ func (s *Server) clonePolicy(c *call) (*reply, error) {
 		if rules == nil {
 			rules = ruleList{{}}
 		}
+		if i == len(numbers)-1 {
+			rules = damage.done(rules)
+		}
 		a.addSharedVersion(clone, n, description, rules)
 	}
-	return ok(a.view(clone).doc.bytes()), nil
+}
+
+// done is rules with the damage, where there are enough of them.
+func (d CloneDamage) done(rules ruleList) ruleList {
+	all := rules.all()
+	last := len(all) - 1
+	switch {
+	case d == ReorderRules && len(all) > 1:
+		all[0], all[1] = all[1], all[0]
+	case d == DropMember && last >= 0:
+		o := splitObject(all[last].text).without("redirectURL", "forwardSettings", "passThroughPercent", "allowDeny")
+		all[last] = rule{text: o.bytes(), aka: all[last].aka}
+	}
+	return ruleList{all}
 }
 
 // carried is the numbers of the versions that a clone copies, ascending.

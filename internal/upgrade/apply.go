@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"cloudletmig/internal/activate"
@@ -52,6 +53,32 @@ func Apply(ctx context.Context, account Account, plan Plan, pool job.Pool, o App
 type upgrader struct {
 	account Account
 	o       ApplyOptions
+	listing listing
+}
+
+// listing is a list of the shared policies that is used for a moment by all who look whether a name is free before they
+// clone: with hundreds of policies each would read hundreds. Who looks for what an attempt has made reads anew.
+type listing struct {
+	mu    sync.Mutex
+	all   []cloudlet.Policy
+	begun time.Time
+}
+
+// recent is how old a listing may be.
+const recent = 5 * time.Second
+
+// read gives the shared policies as they were not long ago. One reads, the others wait for it.
+func (l *listing) read(ctx context.Context, u *upgrader) ([]cloudlet.Policy, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := u.now(); l.begun.IsZero() || now.Sub(l.begun) > recent || now.Before(l.begun) {
+		all, err := listPolicies(ctx, u.account, cloudlet.V3)
+		if err != nil {
+			return nil, err
+		}
+		l.all, l.begun = all, now
+	}
+	return l.all, nil
 }
 
 // The keys of items.
@@ -72,11 +99,11 @@ func (u *upgrader) clone(ctx context.Context, p Planned) job.Item {
 	key := cloneKey(p)
 	e := once.Effect[absent, int64]{Wanted: wanted(p), Record: u.o.Record, Settle: u.o.Settle, Poll: u.o.Poll, Now: u.o.Now}
 	e.Baseline = func(ctx context.Context) (absent, int64, error) {
-		found, err := u.named(ctx, p.NewName)
+		all, err := u.listing.read(ctx, u)
 		if err != nil {
 			return absent{}, 0, err
 		}
-		if found != nil {
+		if found := named(all, p.NewName); found != nil {
 			return absent{}, 0, once.Stranger(key, fmt.Sprintf("shared policy %d was given the name %s after the plan was made", found.ID, p.NewName))
 		}
 		return absent{u.now()}, 0, nil
@@ -106,11 +133,34 @@ func (u *upgrader) clone(ctx context.Context, p Planned) job.Item {
 	return job.Item{Key: key, Do: func(ctx context.Context, t *job.Task) (job.Step, error) {
 		step, err := do(ctx, t)
 		if p.Method == MethodAuto && refusedToClone(err) {
-			rec, _, recErr := t.Earlier(ctx)
-			return job.Step{Data: rec.Data, Next: u.add(ctx, p)}, recErr
+			return u.copyInstead(ctx, t, p, err)
 		}
 		return step, err
 	}}
+}
+
+// copyInstead records why the API does not clone the policy, and goes on to copy it.
+func (u *upgrader) copyInstead(ctx context.Context, t *job.Task, p Planned, why error) (job.Step, error) {
+	rec, _, err := t.Earlier(ctx)
+	if err != nil {
+		return job.Step{}, err
+	}
+	memo, err := once.MemoOf[absent, int64](rec)
+	if err != nil {
+		return job.Step{}, err
+	}
+	doc, err := u.account.Get(ctx, cloudlet.V2.Policy(p.ID)) // one that is gone would leave a shared policy without versions
+	if err != nil {
+		return job.Step{}, errors.Join(why, err)
+	}
+	if legacy, err := cloudlet.ParsePolicy(cloudlet.V2, doc); err != nil || legacy.Deleted {
+		return job.Step{}, errors.Join(why, fmt.Errorf("%s was deleted after the plan was made", p), err)
+	}
+	memo.Why = why.Error()
+	if err := t.Save(ctx, job.Done, memo); err != nil { // before the copy begins: it takes the name that a clone would look for
+		return job.Step{}, err
+	}
+	return job.Step{Data: memo, Next: u.add(ctx, p)}, nil
 }
 
 // refusedToClone reports whether the API says that it does not clone this policy (Cloudlets API v3, Clone a policy: 400,
@@ -136,22 +186,19 @@ func (u *upgrader) now() time.Time {
 	return time.Now().UTC()
 }
 
-// named is the shared policy of that name; nil where there is none.
-func (u *upgrader) named(ctx context.Context, name string) (*cloudlet.Policy, error) {
-	all, err := listPolicies(ctx, u.account, cloudlet.V3)
-	if err != nil {
-		return nil, err
-	}
+// named is the policy of that name; nil where there is none.
+func named(all []cloudlet.Policy, name string) *cloudlet.Policy {
 	if i := slices.IndexFunc(all, func(x cloudlet.Policy) bool { return x.Name == name }); i >= 0 {
-		return &all[i], nil
+		return &all[i]
 	}
-	return nil, nil
+	return nil
 }
 
 // find looks for the clone.
 func (u *upgrader) find(ctx context.Context, p Planned, sent bool) (once.Found[int64], error) {
 	var found once.Found[int64]
-	x, err := u.named(ctx, p.NewName)
+	all, err := listPolicies(ctx, u.account, cloudlet.V3)
+	x := named(all, p.NewName)
 	if err != nil || x == nil {
 		return found, err
 	}

@@ -2,7 +2,9 @@ package upgrade
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +16,9 @@ import (
 	"cloudletmig/internal/cloudlet"
 )
 
-// The columns of a plan as CSV. People may change new_name, new_group, method and the two of activation, and take lines
-// out; the others are there to be read.
+// The columns of a plan as CSV. People may change new_name, new_group and method, empty the two of activation (or say yes
+// there: whichever is live), and take lines out; the others are there to be read, and the versions to be held against what
+// is there when the plan is carried out.
 var columns = []string{ //nolint:gochecknoglobals // a constant in all but syntax
 	"account", "id", "name", "type", "action", "new_name", "new_group", "method", "activate_staging", "activate_production", "carry", "why",
 }
@@ -32,21 +35,14 @@ func (p Plan) WriteCSV(to io.Writer) error {
 			carry = append(carry, strconv.FormatInt(v.Number, 10))
 		}
 		if err := w.Write([]string{
-			p.Account, strconv.FormatInt(x.ID, 10), x.Name, x.Type, string(x.Action), x.NewName, strconv.FormatInt(x.NewGroup, 10), x.Method,
-			yes(x.Activate[cloudlet.Staging] != 0), yes(x.Activate[cloudlet.Production] != 0), strings.Join(carry, " "), guarded(x.Why),
+			p.Account, strconv.FormatInt(x.ID, 10), guarded(x.Name), x.Type, string(x.Action), x.NewName, strconv.FormatInt(x.NewGroup, 10), x.Method,
+			number(x.Activate[cloudlet.Staging]), number(x.Activate[cloudlet.Production]), strings.Join(carry, " "), guarded(x.Why),
 		}); err != nil {
 			return err
 		}
 	}
 	w.Flush()
 	return w.Error()
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // Edited is a plan file as a person gave it back.
@@ -58,32 +54,39 @@ type Edited struct {
 	Names   map[int64]string
 }
 
+// Hash tells plan files apart that say different things.
+func (e Edited) Hash() string {
+	text, _ := json.Marshal(e) // maps are encoded in order of their keys
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
 // ReadPlan reads a plan file, JSON or CSV. Its errors name the line or the policy.
 func ReadPlan(text []byte) (Edited, error) {
 	e := Edited{Edits: map[int64]Edit{}, Actions: map[int64]Action{}, Names: map[int64]string{}}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if first := bytes.TrimSpace(text); len(first) > 0 && first[0] == '{' {
-		return e, e.readJSON(text)
+		err := e.readJSON(text)
+		return e, err
 	}
-	return e, e.readCSV(text)
+	err := e.readCSV(text)
+	return e, err
 }
 
 func (e *Edited) add(where string, p Planned) error {
 	if _, twice := e.Edits[p.ID]; twice {
-		return fmt.Errorf("%s: policy %d is there twice", where, p.ID)
+		return fmt.Errorf("%spolicy %d is there twice", where, p.ID)
 	}
 	if err := oneOfMethods(p.Method); err != nil {
-		return fmt.Errorf("%s: %w", where, err)
+		return fmt.Errorf("%s%w", where, err)
 	}
-	edit := Edit{NewName: p.NewName, NewGroup: p.NewGroup, Method: p.Method, Carry: []int64{}}
 	for on := range p.Activate {
-		edit.Activate = append(edit.Activate, on)
+		if !slices.Contains(networks(), on) {
+			return fmt.Errorf("%snetwork %q: give staging or production", where, on)
+		}
 	}
-	slices.Sort(edit.Activate)
-	for _, v := range p.Carry {
-		edit.Carry = append(edit.Carry, v.Number)
-	}
-	e.Edits[p.ID], e.Actions[p.ID], e.Names[p.ID] = edit, p.Action, p.Name
+	e.Edits[p.ID] = Edit{NewName: p.NewName, NewGroup: p.NewGroup, Method: p.Method, Activate: p.Activate, Carry: p.Carry}
+	e.Actions[p.ID], e.Names[p.ID] = p.Action, p.Name
 	return nil
 }
 
@@ -106,7 +109,7 @@ func (e *Edited) readJSON(text []byte) error {
 	}
 	e.Account = p.Account
 	for i, x := range p.Policies {
-		if err := e.add(fmt.Sprintf("policies[%d]", i), x); err != nil {
+		if err := e.add(fmt.Sprintf("policies[%d]: ", i), x); err != nil {
 			return err
 		}
 	}
@@ -116,6 +119,9 @@ func (e *Edited) readJSON(text []byte) error {
 func (e *Edited) readCSV(text []byte) error {
 	r := csv.NewReader(bytes.NewReader(text))
 	r.FieldsPerRecord = -1
+	if first, _, _ := bytes.Cut(text, []byte("\n")); !bytes.ContainsRune(first, ',') {
+		r.Comma = ';' // as spreadsheets write it in some countries
+	}
 	header, err := r.Read()
 	if err != nil {
 		return fmt.Errorf("read plan: %w", err)
@@ -152,12 +158,16 @@ func (e *Edited) row(row []string) error {
 		return fmt.Errorf("new_group %q is no number", row[6])
 	}
 	for i, on := range map[int]cloudlet.Network{8: cloudlet.Staging, 9: cloudlet.Production} {
-		switch strings.ToLower(row[i]) {
+		switch cell := strings.ToLower(strings.TrimSpace(row[i])); cell {
 		case "yes":
-			p.Activate[on] = 1
+			p.Activate[on] = 0
 		case "no", "":
 		default:
-			return fmt.Errorf("%s %q: give yes or no", columns[i], row[i])
+			n, err := strconv.ParseInt(cell, 10, 64)
+			if err != nil || n <= 0 {
+				return fmt.Errorf("%s %q: give yes or nothing, or leave the number of the version", columns[i], row[i])
+			}
+			p.Activate[on] = n
 		}
 	}
 	for field := range strings.FieldsSeq(row[10]) {

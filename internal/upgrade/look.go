@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,13 +27,15 @@ const (
 type Selection struct {
 	Wants    func(cloudlet.Policy) bool
 	Versions string
-	// Only are the legacy policies by id, whatever Wants says; nil: not narrowed.
-	Only map[int64]bool
+	// Edits are what a plan file says: these policies are meant, whatever Wants says, and the versions that it names are
+	// carried beside those that must be; nil: there is none.
+	Edits map[int64]Edit
 }
 
 // Estate is what there is in the account, as far as an upgrade needs to know.
 type Estate struct {
 	Legacy []Legacy          // those that are meant, by ascending id
+	All    []cloudlet.Policy // every legacy policy, by ascending id
 	Names  map[string]Shared // all shared policies by name, without versions
 	Kinds  cloudlet.Kinds    // of v3
 	Groups []cloudlet.Group  // nil where they may not be listed
@@ -58,23 +61,37 @@ func Look(ctx context.Context, account Account, s Selection, limit int) (Estate,
 	if err := e.lookAround(ctx, account); err != nil {
 		return e, err
 	}
-	for _, p := range legacy {
-		if (s.Only == nil && s.Wants(p)) || s.Only[p.ID] {
+	e.All = legacy
+	slices.SortFunc(e.All, func(a, b cloudlet.Policy) int { return cmp.Compare(a.ID, b.ID) })
+	for _, p := range e.All {
+		if _, named := s.Edits[p.ID]; named || s.Edits == nil && s.Wants(p) {
 			e.Legacy = append(e.Legacy, Legacy{Policy: p})
 		}
 	}
-	slices.SortFunc(e.Legacy, func(a, b Legacy) int { return cmp.Compare(a.ID, b.ID) })
 	reads, ctx := errgroup.WithContext(ctx)
 	reads.SetLimit(max(limit, 1))
 	for i := range e.Legacy {
 		reads.Go(func() error {
-			if err := e.Legacy[i].read(ctx, account, s.Versions); err != nil {
-				return fmt.Errorf("%s: %w", e.Legacy[i].Policy, err)
-			}
-			return nil
+			l := &e.Legacy[i]
+			return l.excuse(ctx, l.Policy, l.read(ctx, account, s.Versions, s.Edits[l.ID].Carry))
 		})
 	}
 	return e, reads.Wait()
+}
+
+// excuse notes an error that concerns this policy alone: what these credentials may not read, what is gone since it was
+// listed, and what makes no sense. Any other ends the look.
+func (l *Legacy) excuse(ctx context.Context, p cloudlet.Policy, err error) error {
+	if err == nil {
+		return nil
+	}
+	status := cloudlet.StatusOf(err)
+	_, fromAPI := errors.AsType[*cloudlet.APIError](err)
+	if ctx.Err() == nil && (status == cloudlet.Forbidden || status == cloudlet.NotFound || !fromAPI) {
+		l.Unread = fmt.Sprintf("%s cannot be read: %s", p, err)
+		return nil
+	}
+	return fmt.Errorf("%s: %w", p, err)
 }
 
 // lookAround reads the types of v3 and the groups; a refusal is noted.
@@ -113,17 +130,17 @@ func listPolicies(ctx context.Context, account Account, api cloudlet.API) ([]clo
 }
 
 // read reads versions, activations and properties of a legacy policy, and the documents of what is carried.
-func (l *Legacy) read(ctx context.Context, account Account, which string) (err error) {
+func (l *Legacy) read(ctx context.Context, account Account, which string, also []Version) (err error) {
 	if l.Versions, err = listVersions(ctx, account, l.Policy); err != nil {
 		return err
 	}
-	if l.Live, err = liveOf(ctx, account, l.Policy); err != nil {
+	if l.Live, l.Past, err = liveOf(ctx, account, l.Policy); err != nil {
 		return err
 	}
 	if l.Properties, err = usesOf(ctx, account, l.Policy); err != nil {
 		return err
 	}
-	l.Carried = carriedSet(l.Versions, l.Live, which)
+	l.Carried = carriedSet(l.Versions, l.Live, which, also)
 	for _, n := range l.Carried {
 		if err := l.readVersion(ctx, account, n, true); err != nil {
 			return err
@@ -157,9 +174,13 @@ func (l *Legacy) readVersion(ctx context.Context, account Account, number int64,
 }
 
 // carriedSet is what clone takes by itself: what is effective or pending on a network and what was modified last, the
-// higher number among equals (Cloudlets API v3, Clone a policy); with all, every version.
-func carriedSet(versions []Version, live map[cloudlet.Network]cloudlet.InForce, which string) []int64 {
+// higher number among equals (Cloudlets API v3, Clone a policy); with all, every version; and those that are told, where
+// they are there.
+func carriedSet(versions []Version, live map[cloudlet.Network]cloudlet.InForce, which string, also []Version) []int64 {
 	carried := map[int64]bool{}
+	for _, v := range also {
+		carried[v.Number] = true
+	}
 	newest := Version{}
 	for _, v := range versions {
 		if which == AllVersions {
@@ -192,7 +213,7 @@ func listVersions(ctx context.Context, account Account, p cloudlet.Policy) ([]Ve
 	for _, v := range all {
 		if !v.Deleted {
 			versions = append(versions, Version{
-				Number: v.Number, Description: v.Description, Modified: cloudlet.When(v.Modified), By: v.ModifiedBy,
+				Number: v.Number, Description: v.Description, Created: createdOf(v.Raw), Modified: cloudlet.When(v.Modified), By: v.ModifiedBy,
 			})
 		}
 	}
@@ -200,20 +221,26 @@ func listVersions(ctx context.Context, account Account, p cloudlet.Policy) ([]Ve
 	return versions, nil
 }
 
-func liveOf(ctx context.Context, account Account, p cloudlet.Policy) (map[cloudlet.Network]cloudlet.InForce, error) {
+// liveOf tells what is live, and what was.
+func liveOf(ctx context.Context, account Account, p cloudlet.Policy) (live map[cloudlet.Network]cloudlet.InForce, past map[cloudlet.Network][]Past, err error) {
 	text, err := account.Get(ctx, p.API.Activations(p.ID))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rows, err := cloudlet.ParseList(text, cloudlet.ParseActivation)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	live := map[cloudlet.Network]cloudlet.InForce{}
+	live, past = map[cloudlet.Network]cloudlet.InForce{}, map[cloudlet.Network][]Past{}
 	for _, on := range networks() {
 		live[on] = cloudlet.InForceOn(rows, on)
 	}
-	return live, nil
+	for _, r := range rows {
+		if !r.Off && (r.Status == cloudlet.Active || r.Status == cloudlet.Deactivated) {
+			past[r.Network] = append(past[r.Network], Past{r.Version, r.At})
+		}
+	}
+	return live, past, nil
 }
 
 // usesOf are the properties that use a legacy policy (Cloudlets API v2, Get associated properties for a policy). A network
@@ -225,7 +252,7 @@ func usesOf(ctx context.Context, account Account, p cloudlet.Policy) ([]Use, err
 	}
 	type use struct {
 		Version  int64    `json:"version"`
-		Policies []string `json:"referencedPolicies"`
+		Policies []string `json:"referencedPolicies"` // nil: not told
 	}
 	var byName map[string]struct {
 		Group      int64 `json:"groupId"`
@@ -241,13 +268,13 @@ func usesOf(ctx context.Context, account Account, p cloudlet.Policy) ([]Use, err
 		in := byName[name]
 		found := false
 		for on, u := range map[cloudlet.Network]*use{cloudlet.Staging: in.Staging, cloudlet.Production: in.Production} {
-			if u != nil && slices.Contains(u.Policies, p.Name) {
-				uses = append(uses, Use{Property: name, Group: in.Group, Network: on, Version: u.Version})
+			if u != nil && (u.Policies == nil || slices.Contains(u.Policies, p.Name)) {
+				uses = append(uses, Use{Property: name, Group: in.Group, Network: on, Version: u.Version, Policies: u.Policies})
 				found = true
 			}
 		}
 		if in.Newest != nil && !found {
-			uses = append(uses, Use{Property: name, Group: in.Group, Version: in.Newest.Version})
+			uses = append(uses, Use{Property: name, Group: in.Group, Version: in.Newest.Version, Policies: in.Newest.Policies})
 		}
 	}
 	slices.SortFunc(uses, func(a, b Use) int {
@@ -265,15 +292,15 @@ func (e *Estate) Complete(ctx context.Context, account Account, names map[int64]
 	for i := range e.Legacy {
 		l := &e.Legacy[i]
 		s, there := e.Names[names[l.ID]]
-		if !there {
+		if !there || l.Unread != "" {
 			continue
 		}
 		reads.Go(func() error {
-			if err := s.read(ctx, account); err != nil {
-				return fmt.Errorf("%s: %w", s.Policy, err)
+			if err := l.excuse(ctx, s.Policy, s.read(ctx, account)); err != nil || l.Unread != "" {
+				return err
 			}
-			if err := l.readRest(ctx, account, s); err != nil {
-				return fmt.Errorf("%s: %w", l.Policy, err)
+			if err := l.excuse(ctx, l.Policy, l.readRest(ctx, account, s)); err != nil || l.Unread != "" {
+				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -285,8 +312,8 @@ func (e *Estate) Complete(ctx context.Context, account Account, names map[int64]
 }
 
 func (s *Shared) read(ctx context.Context, account Account) (err error) {
-	s.Created = createdOf(s.Policy)
-	if s.Live, err = liveOf(ctx, account, s.Policy); err != nil {
+	s.By, s.Created = makerOf(s.Policy), createdOf(s.Raw)
+	if s.Live, s.Past, err = liveOf(ctx, account, s.Policy); err != nil {
 		return err
 	}
 	s.Versions, err = sharedVersions(ctx, account, s.Policy)
@@ -329,13 +356,25 @@ func (l *Legacy) readRest(ctx context.Context, account Account, s Shared) error 
 	return nil
 }
 
-// createdOf is when a shared policy was made; the zero time where it does not say.
-func createdOf(p cloudlet.Policy) time.Time {
+// createdOf is when a policy or version was made, by its entry in a list; the zero time where that does not say.
+func createdOf(raw json.RawMessage) time.Time {
 	var doc struct {
-		Created string `json:"createdDate"`
+		Legacy json.Number `json:"createDate"`
+		Shared string      `json:"createdDate"`
 	}
-	if json.Unmarshal(p.Raw, &doc) != nil {
+	if json.Unmarshal(raw, &doc) != nil {
 		return time.Time{}
 	}
-	return cloudlet.When(doc.Created)
+	return cloudlet.When(cmp.Or(doc.Legacy.String(), doc.Shared))
+}
+
+// makerOf is who made a policy.
+func makerOf(p cloudlet.Policy) string {
+	var doc struct {
+		By string `json:"createdBy"`
+	}
+	if json.Unmarshal(p.Raw, &doc) != nil {
+		return ""
+	}
+	return doc.By
 }

@@ -14,7 +14,7 @@ func match(legacy, shared []Version, effective ...int64) (pairs []Pair, missing,
 	partner := partners(legacy, shared, taken)
 	for i, a := range legacy {
 		if partner[i] < 0 && slices.Contains(effective, a.Number) { // what is live can share the partner of its equal
-			partner[i] = slices.IndexFunc(shared, func(b Version) bool { return a.Hash == b.Hash })
+			partner[i] = slices.IndexFunc(shared, func(b Version) bool { return same(a, b) })
 		}
 		if partner[i] < 0 {
 			missing = append(missing, a)
@@ -33,9 +33,6 @@ func match(legacy, shared []Version, effective ...int64) (pairs []Pair, missing,
 
 // partners gives for each legacy version the index of its partner, or -1, and marks those that are taken.
 func partners(legacy, shared []Version, taken []bool) []int {
-	same := func(a, b Version) bool {
-		return a.Hash == b.Hash && strings.TrimSpace(a.Description) == strings.TrimSpace(b.Description)
-	}
 	partner := make([]int, len(legacy))
 	for i, a := range legacy {
 		partner[i] = slices.IndexFunc(shared, func(b Version) bool { return a.Number == b.Number && same(a, b) })
@@ -51,6 +48,14 @@ func partners(legacy, shared []Version, taken []bool) []int {
 		}
 	}
 	return partner
+}
+
+// same reports whether two versions have equal rules and the same description.
+func same(a, b Version) bool { return a.Hash == b.Hash && sameText(a, b) }
+
+// sameText reports whether two versions have the same description; the API trims it.
+func sameText(a, b Version) bool {
+	return strings.TrimSpace(a.Description) == strings.TrimSpace(b.Description)
 }
 
 // sameContent reports whether the versions of a shared policy are those that are carried, each as often, whatever their

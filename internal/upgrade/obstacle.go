@@ -34,12 +34,17 @@ func obstacle(e Estate, l Legacy, p Planned, o Options) string {
 	if l.Bytes > maxBytes {
 		return fmt.Sprintf("a version of it would be sent as %d bytes, and at most %d are allowed", l.Bytes, maxBytes)
 	}
+	return groupObstacle(e, l, p, o)
+}
+
+// pending says which activation of the legacy policy has to end first.
+func pending(l Legacy) string {
 	for _, on := range networks() {
 		if n := l.Live[on].Pending; n != 0 {
 			return fmt.Sprintf("an activation of version %d on %s is pending; wait for its end", n, on)
 		}
 	}
-	return groupObstacle(e, l, p, o)
+	return ""
 }
 
 // groupObstacle looks at the group of the shared policy.

@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,8 @@ type Options struct {
 	Activate []cloudlet.Network // where what is live goes live again
 	Force    bool               // --force-group: a group that does not fit all properties is taken all the same
 	SyncOnly bool
+	// Follow takes the names and groups of Edits, and lets the legacy policies change since: for --sync and status.
+	Follow bool
 	// Edits are what a plan file says, by legacy policy; nil: there is none.
 	Edits map[int64]Edit
 }
@@ -48,8 +51,8 @@ type Edit struct {
 	NewName  string
 	NewGroup int64
 	Method   string
-	Activate []cloudlet.Network
-	Carry    []int64 // as it was when the plan was written; nil: not told
+	Activate map[cloudlet.Network]int64 // the legacy versions that are live, as the plan was written; 0: whichever is live
+	Carry    []Version                  // likewise; a hash only where the file has it
 }
 
 // Plan is what will be sent, and nothing else will.
@@ -62,12 +65,14 @@ type Plan struct {
 
 // Planned is what becomes of one legacy policy.
 type Planned struct {
-	ID       int64  `json:"id"`
-	Name     string `json:"name"`
-	Type     string `json:"type"`
-	Group    int64  `json:"group"`
-	Action   Action `json:"action"`
-	Why      string `json:"why,omitempty"` // of blocked and conflict, and notes on the others
+	ID     int64  `json:"id"`
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Group  int64  `json:"group"`
+	Action Action `json:"action"`
+	Why    string `json:"why,omitempty"` // of blocked and conflict, and notes on the others
+	// Passing says of one that is blocked that what is in the way ends by itself.
+	Passing  bool   `json:"passing,omitempty"`
 	NewName  string `json:"new_name"`
 	NewGroup int64  `json:"new_group"`
 	Method   string `json:"method"`
@@ -78,7 +83,9 @@ type Planned struct {
 	Carry      []Version `json:"carry"`
 	Additional []int64   `json:"additional,omitempty"`
 	Add        []Version `json:"add,omitempty"`
-	// Activate are the legacy versions that are live, and are to be live again, by network.
+	// Live are the legacy versions that are live, by network. Of these, Activate are to go live again: those of which the
+	// shared policy has no equal live yet.
+	Live     map[cloudlet.Network]int64 `json:"live,omitempty"`
 	Activate map[cloudlet.Network]int64 `json:"activate,omitempty"`
 	// Shared is the shared policy of the new name, where there is one; Have are the versions that it has, Newest is its
 	// highest number, and Over is what is live of it.
@@ -93,34 +100,36 @@ type Planned struct {
 // String is how people see the policy.
 func (p Planned) String() string { return fmt.Sprintf("v2:%d %s", p.ID, cloudlet.Printable(p.Name)) }
 
-// Names gives the new name of every legacy policy of the estate by the template: unique among the shared policies and each
-// other, with a number behind it where it would not be, and cut to fit. A name that a shared policy has already is taken
-// for that of an earlier upgrade, and stays. What a plan file says stands as it is.
+// Names gives the new name of every legacy policy by the template, whether it is meant or not, so that a name does not
+// depend on the selection. A name that is too long is cut; one that another policy gets too, or that a shared policy of
+// another type has, is told apart by the legacy policy's id, which is behind it ever after. A name that a shared policy of
+// this type has already is taken for that of an earlier upgrade, and stays. What a plan file says stands as it is.
 func Names(e Estate, o Options) map[int64]string {
 	taken := map[string]bool{}
 	for _, edit := range o.Edits {
 		taken[edit.NewName] = true
 	}
 	names := map[int64]string{}
-	for _, l := range e.Legacy {
-		if edit, ok := o.Edits[l.ID]; ok {
-			names[l.ID] = edit.NewName
+	for _, p := range e.All {
+		if edit, ok := o.Edits[p.ID]; ok {
+			names[p.ID] = edit.NewName
 			continue
 		}
-		base := strings.NewReplacer("{name}", l.Name, "{id}", strconv.FormatInt(l.ID, 10)).Replace(o.Name)
-		name := base
-		if len(name) > maxName {
-			name = base[:maxName]
-		}
-		for n := 2; taken[name] && n < 1000; n++ {
-			suffix := "_" + strconv.Itoa(n)
-			name = base[:min(len(base), maxName-len(suffix))] + suffix
+		id := strconv.FormatInt(p.ID, 10)
+		base := strings.NewReplacer("{name}", p.Name, "{id}", id).Replace(o.Name)
+		name, apart := fitted(base, ""), fitted(base, "_"+id)
+		other, there := e.Names[name]
+		if again, ours := e.Names[apart]; taken[name] || there && other.Type != p.Type || ours && again.Type == p.Type {
+			name = apart
 		}
 		taken[name] = true
-		names[l.ID] = name
+		names[p.ID] = name
 	}
 	return names
 }
+
+// fitted is a name with a suffix, cut to the length that the API takes.
+func fitted(base, suffix string) string { return base[:min(len(base), maxName-len(suffix))] + suffix }
 
 const (
 	maxName        = 64
@@ -149,14 +158,20 @@ func Make(e Estate, names map[int64]string, o Options) Plan {
 func planOne(e Estate, l Legacy, name string, o Options) Planned {
 	p := Planned{
 		ID: l.ID, Name: l.Name, Type: l.Type, Group: max(l.GroupID, 0), NewName: name, Method: o.Method, Description: l.Description,
-		Carry: carriedOf(l), Uses: l.Properties, Activate: map[cloudlet.Network]int64{}, Over: map[cloudlet.Network]int64{},
+		Carry: carriedOf(l), Uses: l.Properties, Live: map[cloudlet.Network]int64{}, Activate: map[cloudlet.Network]int64{}, Over: map[cloudlet.Network]int64{},
+	}
+	for _, on := range networks() {
+		if n := l.Live[on].Effective; n != 0 {
+			p.Live[on] = n
+		}
 	}
 	p.NewGroup = o.Group(p.Group)
 	activate := o.Activate
-	if edit, ok := o.Edits[l.ID]; ok {
-		p.NewGroup, p.Method, activate = edit.NewGroup, edit.Method, edit.Activate
-		if edit.Carry != nil && !slices.Equal(edit.Carry, l.Carried) {
-			p.Action, p.Why = Conflict, fmt.Sprintf("it has changed since the plan was written: then versions %v were to be carried, now it is %v; write the plan anew", edit.Carry, l.Carried)
+	edit, edited := o.Edits[l.ID]
+	if edited {
+		p.NewGroup, p.Method = edit.NewGroup, edit.Method
+		if !o.Follow {
+			activate = slices.Collect(maps.Keys(edit.Activate))
 		}
 	}
 	for _, on := range activate { // pending activations are an obstacle, so that this is what is and stays live
@@ -165,12 +180,22 @@ func planOne(e Estate, l Legacy, name string, o Options) Planned {
 		}
 	}
 	p.Additional = additional(l)
-	if p.Action == Conflict {
+	_, known := e.Kinds[l.Type]
+	switch {
+	case l.Unread != "":
+		p.Action, p.State, p.Why = Blocked, Absent, l.Unread
 		return p
-	}
-	if _, ok := e.Kinds[l.Type]; !ok {
+	case !known && o.SyncOnly:
+		p.Action, p.State, p.Why = Left, Absent, fmt.Sprintf("v3 has no policies of type %s", l.Type)
+		return p
+	case !known:
 		p.Action, p.State, p.Why = Blocked, Absent, fmt.Sprintf("v3 has no policies of type %s", l.Type)
 		return p
+	case edited && !o.Follow:
+		if why := changedSince(l, edit); why != "" {
+			p.Action, p.State, p.Why = Conflict, Absent, "it has changed since the plan was written: "+why+"; write the plan anew"
+			return p
+		}
 	}
 	var pair *Shared
 	if s, ok := e.Pairs[name]; ok {
@@ -180,9 +205,43 @@ func planOne(e Estate, l Legacy, name string, o Options) Planned {
 	if p.Action == Clone || p.Action == Copy || p.Action == Sync {
 		if why := obstacle(e, l, p, o); why != "" {
 			p.Action, p.Why = Blocked, why
+		} else if why := pending(l); why != "" {
+			p.Action, p.Why, p.Passing = Blocked, why, true
 		}
 	}
 	return p
+}
+
+// changedSince says what a plan file shows and is not so any more; empty where all is.
+func changedSince(l Legacy, edit Edit) string {
+	planned := make([]int64, 0, len(edit.Carry))
+	for _, v := range edit.Carry {
+		planned = append(planned, v.Number)
+		if now, _ := version(l.Versions, v.Number); v.Hash != "" && now.Hash != "" && v.Hash != now.Hash {
+			return fmt.Sprintf("version %d was edited on %s by %s", v.Number, now.Modified.Format("2006-01-02 15:04"), cloudlet.Printable(now.By))
+		}
+	}
+	slices.Sort(planned)
+	if !slices.Equal(planned, l.Carried) {
+		return fmt.Sprintf("it carries versions %s, and now %s would have to be carried", numbers(planned), numbers(l.Carried))
+	}
+	for _, on := range networks() {
+		if n, now := edit.Activate[on], l.Live[on].Effective; n != 0 && n != now {
+			return fmt.Sprintf("it activates version %d on %s, where version %d is live now", n, on, now)
+		}
+	}
+	return ""
+}
+
+func numbers(all []int64) string {
+	parts := make([]string, 0, len(all))
+	for _, n := range all {
+		parts = append(parts, strconv.FormatInt(n, 10))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // follow decides by how the shared policy stands to the legacy one.
@@ -196,6 +255,10 @@ func (p *Planned) follow(l Legacy, s *Shared, syncOnly bool) {
 		}
 		for _, on := range networks() {
 			p.Over[on] = s.Live[on].Effective
+			partner := partnerOf(st.Pairs, p.Activate[on])
+			if _, moved := st.Moved[on]; moved || partner != 0 && partner == p.Over[on] {
+				delete(p.Activate, on) // nobody is rolled back, and what is live already need not go live
+			}
 		}
 	}
 	switch st.State {
@@ -211,7 +274,7 @@ func (p *Planned) follow(l Legacy, s *Shared, syncOnly bool) {
 	case Same:
 		p.Action = Done
 	case Ahead: // whoever goes on there is not rolled back
-		p.Action, p.Why, p.Activate = Done, st.Why, nil
+		p.Action, p.Why, p.Activate = Done, st.Why+"; nothing is activated", nil
 	case Behind:
 		p.Action, p.Add, p.Why = Sync, st.Missing, st.Why
 	case Diverged, Stranger:
@@ -256,7 +319,7 @@ func (p Plan) Count(a Action) int {
 	return n
 }
 
-// Activations is how many activations the plan asks for; what is live already is among them.
+// Activations is how many activations the plan asks for.
 func (p Plan) Activations() int {
 	n := 0
 	for _, x := range p.Policies {

@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"slices"
@@ -36,7 +37,8 @@ type Cutover struct {
 	Network  cloudlet.Network `json:"network,omitempty"` // empty: in its newest version only
 	Version  int64            `json:"version"`           // of the property
 	Group    int64            `json:"group"`
-	Policy   string           `json:"policy"` // the legacy one
+	Policies []string         `json:"referenced_policies,omitempty"` // all that this version of the property refers to
+	Policy   string           `json:"policy"`                        // the legacy one
 	Shared   int64            `json:"shared"`
 	NewName  string           `json:"new_name"`
 	Behavior string           `json:"behavior"`
@@ -56,13 +58,11 @@ func Cutovers(results []Result) []Cutover {
 		}
 		for _, u := range r.Uses {
 			cutovers = append(cutovers, Cutover{
-				Property: u.Property, Network: u.Network, Version: u.Version, Group: u.Group, Policy: r.String(), Shared: r.Shared, NewName: r.NewName,
+				Property: u.Property, Network: u.Network, Version: u.Version, Group: u.Group, Policies: u.Policies, Policy: r.String(), Shared: r.Shared, NewName: r.NewName,
 				Behavior: b.Name, Source: b.Source,
-				Before: options(map[string]any{
-					"enabled": true, "isSharedPolicy": false, "cloudletPolicy": map[string]any{"id": r.ID, "name": r.Name},
-				}),
-				After: options(map[string]any{"enabled": true, "isSharedPolicy": true, "cloudletSharedPolicy": r.Shared}),
-				Ready: r.Active[u.Network] != 0 || r.Over[u.Network] != 0 && r.State == Same,
+				Before: options(behaviorOptions{Enabled: true, Legacy: &legacyOption{r.ID, r.Name}}),
+				After:  options(behaviorOptions{Enabled: true, IsShared: true, Shared: r.Shared}),
+				Ready:  r.ready(u.Network),
 			})
 		}
 	}
@@ -72,9 +72,44 @@ func Cutovers(results []Result) []Cutover {
 	return cutovers
 }
 
-func options(o map[string]any) json.RawMessage {
+// ready reports whether a property can be pointed at the shared policy: it is proved, and live wherever the property needs
+// it: on the property's network, or where it is live on none, wherever the legacy policy is live.
+func (r Result) ready(on cloudlet.Network) bool {
+	switch r.Stage { //nolint:exhaustive // the others are not proved
+	case StageProved, StageStaged, StageLive:
+		if on == "" {
+			return !r.Waits()
+		}
+		return r.Active[on] != 0 || r.Live[on] == 0
+	}
+	return false
+}
+
+// behaviorOptions are those of all behaviors of the table.
+type behaviorOptions struct {
+	Enabled  bool          `json:"enabled"`
+	IsShared bool          `json:"isSharedPolicy"`
+	Legacy   *legacyOption `json:"cloudletPolicy,omitempty"`
+	Shared   int64         `json:"cloudletSharedPolicy,omitempty"`
+}
+
+type legacyOption struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+func options(o behaviorOptions) json.RawMessage {
 	text, _ := cloudlet.Marshal(o, "") // names, numbers and Booleans always have one
 	return text
+}
+
+// Indented is a JSON text on lines of its own, for people.
+func (c Cutover) Indented(text json.RawMessage) string {
+	var out bytes.Buffer
+	if json.Indent(&out, text, "", "  ") != nil {
+		return string(text)
+	}
+	return out.String()
 }
 
 // ByHand is what only Property Manager could tell, once for all properties.

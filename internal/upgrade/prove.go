@@ -5,18 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/job"
 	"cloudletmig/internal/once"
+	"cloudletmig/internal/snapshot"
 )
 
 // Proof is what the comparison of a shared policy with its legacy policy found.
 type Proof struct {
 	Shared int64  `json:"shared"`
 	Pairs  []Pair `json:"pairs"`
-	// Differences are in words, with the place where rules part; empty where it is proved.
-	Differences []string `json:"differences,omitempty"`
+	// Differences are empty where it is proved.
+	Differences []Difference `json:"differences,omitempty"`
 }
 
 // UnprovedError is a shared policy that is not what it was to be. It is not activated.
@@ -27,7 +29,7 @@ type UnprovedError struct {
 
 // Error names the first difference.
 func (e *UnprovedError) Error() string {
-	text := fmt.Sprintf("shared policy %d is not equal to %s and is not activated: %s", e.Proof.Shared, e.Policy, e.Proof.Differences[0])
+	text := fmt.Sprintf("shared policy %d is not equal to %s and is not activated: %s", e.Proof.Shared, e.Policy, e.Proof.Differences[0].Text)
 	if n := len(e.Proof.Differences) - 1; n > 0 {
 		text += fmt.Sprintf(" (and %d more)", n)
 	}
@@ -108,7 +110,7 @@ func (u *upgrader) compare(ctx context.Context, p Planned, shared int64, fresh b
 	pairs, missing, extra := match(p.Carry, versions, p.Activate[cloudlet.Staging], p.Activate[cloudlet.Production])
 	proof.Pairs = pairs
 	for _, v := range missing {
-		difference, err := u.difference(ctx, p, policy, v, versions)
+		difference, err := u.difference(ctx, p, policy, v, extra)
 		if err != nil {
 			return proof, err
 		}
@@ -118,44 +120,65 @@ func (u *upgrader) compare(ctx context.Context, p Planned, shared int64, fresh b
 		return proof, nil
 	}
 	for _, v := range extra {
-		proof.Differences = append(proof.Differences, fmt.Sprintf("version %d of the shared policy is none of the carried ones", v.Number))
+		if !slices.ContainsFunc(proof.Differences, func(d Difference) bool { return d.Shared == v.Number }) {
+			proof.Differences = append(proof.Differences, Difference{
+				Text: fmt.Sprintf("version %d of the shared policy is none of the carried ones", v.Number), Shared: v.Number,
+			})
+		}
 	}
 	return proof, nil
 }
 
-// difference says how a carried version without a partner differs from what may have become of it.
-func (u *upgrader) difference(ctx context.Context, p Planned, shared cloudlet.Policy, v Version, versions []Version) (string, error) {
-	doc, err := u.account.Get(ctx, cloudlet.V2.Version(p.ID, v.Number))
-	if err != nil {
-		return "", err
-	}
+// difference says how a carried version without a partner differs from what may have become of it, which is among the
+// versions that are nobody's partner.
+func (u *upgrader) difference(ctx context.Context, p Planned, shared cloudlet.Policy, v Version, extra []Version) (Difference, error) {
+	d := Difference{Version: v.Number}
 	near := Version{}
-	for _, have := range versions {
-		if have.Number == v.Number || near.Number == 0 && have.Description == v.Description {
+	for _, have := range extra {
+		if have.Number == v.Number || near.Number == 0 && sameText(have, v) {
 			near = have
 		}
 	}
 	if near.Number == 0 {
-		return fmt.Sprintf("version %d is lost: no version of the shared policy has its rules", v.Number), nil
+		d.Text = fmt.Sprintf("version %d is lost: no version of the shared policy has its rules", v.Number)
+		return d, nil
 	}
-	other, err := u.account.Get(ctx, cloudlet.V3.Version(shared.ID, near.Number))
+	d.Shared = near.Number
+	a, err := u.rules(ctx, cloudlet.V2.Version(p.ID, v.Number))
 	if err != nil {
-		return "", err
+		return d, err
 	}
-	var a, b struct {
+	b, err := u.rules(ctx, cloudlet.V3.Version(shared.ID, near.Number))
+	if err != nil {
+		return d, err
+	}
+	grade, where := cloudlet.CompareRules(a, b)
+	if grade != cloudlet.Different {
+		d.Text = fmt.Sprintf("version %d has another description in the shared policy, or was edited after the plan was made", v.Number)
+		return d, nil
+	}
+	d.Text = fmt.Sprintf("version %d differs from version %d of the shared policy at %s", v.Number, near.Number, where)
+	if d.Rules, d.Patch, err = snapshot.DiffRules(a, b, true); err != nil {
+		return d, fmt.Errorf("compare version %d: %w", v.Number, err)
+	}
+	if n := len(d.Rules); n > 1 {
+		d.Text += fmt.Sprintf(" (%d rules differ)", n)
+	}
+	d.Rules, d.Patch = d.Rules[:min(len(d.Rules), mostShown)], d.Patch[:min(len(d.Patch), mostShown)]
+	return d, nil
+}
+
+// rules are the match rules of a version.
+func (u *upgrader) rules(ctx context.Context, r cloudlet.Resource) (json.RawMessage, error) {
+	doc, err := u.account.Get(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var version struct {
 		Rules json.RawMessage `json:"matchRules"`
 	}
-	if err := json.Unmarshal(doc, &a); err != nil {
-		return "", err
-	}
-	if err := json.Unmarshal(other, &b); err != nil {
-		return "", err
-	}
-	grade, where := cloudlet.CompareRules(a.Rules, b.Rules)
-	if grade != cloudlet.Different {
-		return fmt.Sprintf("version %d has another description in the shared policy, or was edited after the plan was made", v.Number), nil
-	}
-	return fmt.Sprintf("version %d differs from version %d of the shared policy at %s", v.Number, near.Number, where), nil
+	err = json.Unmarshal(doc, &version)
+	return version.Rules, err
 }
 
 // describe gives the shared policy the legacy policy's description, where it has another.
@@ -168,8 +191,14 @@ func (u *upgrader) describe(ctx context.Context, p Planned, shared int64) error 
 		return err
 	}
 	have, err := cloudlet.ParsePolicy(cloudlet.V3, doc)
-	if err != nil || have.Description == p.Description {
+	switch {
+	case err != nil:
 		return err
+	case have.Name != p.NewName || have.GroupID != p.NewGroup || have.Type != p.Type:
+		return &UnprovedError{p.String(), Proof{Shared: shared, Differences: []Difference{{Text: fmt.Sprintf(
+			"it is %s of type %s in group %d", cloudlet.Printable(have.Name), have.Type, have.GroupID)}}}}
+	case have.Description == p.Description:
+		return nil
 	}
 	_, err = u.account.Send(context.WithoutCancel(ctx), cloudlet.V3.DescribePolicy(shared, have.GroupID, p.Description))
 	return err

@@ -59,7 +59,7 @@ func NewReport(host, run string, made time.Time, results []Result) Report {
 		}
 	}
 	for _, x := range results {
-		if x.State == Behind || x.State == Diverged {
+		if x.State == Diverged || x.State == Behind && x.Stage == StageCloned {
 			r.Changed++
 		}
 	}
@@ -92,6 +92,17 @@ func (r Report) html(to io.Writer) error {
 	return t.Execute(to, r)
 }
 
+// Sources are where the names of the behaviors come from.
+func (r Report) Sources() []string {
+	var sources []string
+	for _, c := range r.Cutovers {
+		if !slices.Contains(sources, c.Source) {
+			sources = append(sources, c.Source)
+		}
+	}
+	return sources
+}
+
 // csv is a line per policy, for people: what begins like a formula is guarded.
 func (r Report) csv(to io.Writer) error {
 	w := csv.NewWriter(to)
@@ -105,7 +116,7 @@ func (r Report) csv(to io.Writer) error {
 		}
 		row := []string{
 			strconv.FormatInt(p.ID, 10), p.Name, p.Type, string(p.Stage), number(p.Shared), p.NewName, number(p.NewGroup), p.PairText(), p.ActiveText(),
-			strings.Join(properties, " "), strings.Join(append(slices.Clone(p.Differences), p.reasons()...), "; "),
+			strings.Join(properties, " "), strings.Join(p.Notes(), "; "),
 		}
 		for i := range row {
 			row[i] = guarded(row[i])
@@ -115,8 +126,22 @@ func (r Report) csv(to io.Writer) error {
 	return w.WriteAll(rows)
 }
 
-func (r Result) reasons() []string {
-	return slices.DeleteFunc([]string{r.Why, r.Problem}, func(s string) bool { return s == "" })
+// Notes are what people should know of it: why it is as it is, what differs, what went wrong.
+func (r Result) Notes() []string {
+	notes := []string{r.Why}
+	if r.Action == Sync && r.Stage != StageCloned {
+		notes[0] = "was behind: " + r.Why
+	}
+	if r.Copied != "" {
+		notes = append(notes, "copied, since the API refused to clone it: "+r.Copied)
+	}
+	for _, d := range r.Differences {
+		notes = append(notes, d.Text)
+	}
+	if len(r.Differences) == 0 {
+		notes = append(notes, r.Problem)
+	}
+	return slices.DeleteFunc(notes, func(s string) bool { return s == "" })
 }
 
 func number(n int64) string {
@@ -143,13 +168,16 @@ func (r Result) PairText() string {
 	return strings.Join(parts, ", ")
 }
 
-// ActiveText is what went live: "staging 2, production 1".
-func (r Result) ActiveText() string {
+// ActiveText is what is live: "staging 2, production 1".
+func (r Result) ActiveText() string { return strings.Join(r.ActiveParts(), ", ") }
+
+// ActiveParts are the parts of ActiveText.
+func (r Result) ActiveParts() []string {
 	var parts []string
 	for _, on := range networks() {
 		if n := r.Active[on]; n != 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", on, n))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/importer"
@@ -31,12 +32,14 @@ type Result struct {
 	Planned
 	Stage       Stage                      `json:"stage"`
 	Pairs       []Pair                     `json:"versions"` // from the legacy policy's number to the shared one's
-	Differences []string                   `json:"differences,omitempty"`
-	Active      map[cloudlet.Network]int64 `json:"active,omitempty"` // versions of the shared policy that this run saw go live
+	Differences []Difference               `json:"differences,omitempty"`
+	Active      map[cloudlet.Network]int64 `json:"active,omitempty"` // what is live of the shared policy, as far as it is the legacy one's partner
+	Copied      string                     `json:"copied,omitempty"` // why it was copied and not cloned, where that was not planned
 	Problem     string                     `json:"problem,omitempty"`
 }
 
-// ResultOf reads from the journal how far a policy of a plan has come.
+// ResultOf reads from the journal how far a policy of a plan has come. With an empty journal it tells what was so when the
+// plan was made.
 func ResultOf(ctx context.Context, journal job.Journal, p Planned) (Result, error) {
 	r := Result{Planned: p, Stage: StagePlanned, Pairs: append([]Pair{}, p.Have...), Active: map[cloudlet.Network]int64{}}
 	switch p.Action { //nolint:exhaustive // the others have records
@@ -49,8 +52,13 @@ func ResultOf(ctx context.Context, journal job.Journal, p Planned) (Result, erro
 	case Left:
 		r.Stage = StageLeft
 		return r, nil
+	case Sync:
+		r.Stage = StageCloned
 	case Done:
 		r.Stage = StageProved
+	}
+	if err := r.readMade(ctx, journal); err != nil {
+		return r, err
 	}
 	if err := r.readProof(ctx, journal); err != nil {
 		return r, err
@@ -60,33 +68,57 @@ func ResultOf(ctx context.Context, journal job.Journal, p Planned) (Result, erro
 			return r, err
 		}
 	}
+	r.stageLive()
 	return r, nil
 }
 
-// readProof takes what the clone and the proof left.
+// readMade takes what making the shared policy left: the id, and where it was copied though it was to be cloned, why.
+func (r *Result) readMade(ctx context.Context, journal job.Journal) error {
+	copied := importer.Policy{API: cloudlet.V3, Name: r.NewName}.Key()
+	for _, key := range []string{copied, cloneKey(r.Planned)} {
+		rec, ok, err := journal.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		if !ok || len(rec.Data) == 0 {
+			continue
+		}
+		memo, err := once.MemoOf[json.RawMessage, int64](rec)
+		if err != nil {
+			return err
+		}
+		if r.made(memo.ID); memo.ID == 0 && rec.State == job.Done {
+			r.Copied = memo.Why
+		}
+	}
+	return r.readProblem(ctx, journal, r.key()+"/", copied)
+}
+
+// readProblem takes the last thing that went wrong with any item whose key begins so.
+func (r *Result) readProblem(ctx context.Context, journal job.Journal, prefix, copied string) error {
+	for _, prefix := range []string{prefix, copied} {
+		for rec, err := range journal.All(ctx, prefix) {
+			if err != nil {
+				return err
+			}
+			ours := prefix != copied || rec.Key == copied || strings.HasPrefix(rec.Key, copied+"/")
+			if ours && rec.Err != "" {
+				r.Problem = rec.Err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Result) made(id int64) {
+	if id != 0 {
+		r.Shared, r.Stage = id, StageCloned
+	}
+}
+
+// readProof takes what the proof left.
 func (r *Result) readProof(ctx context.Context, journal job.Journal) error {
-	for rec, err := range journal.All(ctx, r.key()+"/") {
-		if err != nil {
-			return err
-		}
-		if rec.Err != "" {
-			r.Problem = rec.Err
-		}
-	}
-	rec, ok, err := journal.Get(ctx, cloneKey(r.Planned))
-	if err != nil {
-		return err
-	}
-	if ok && rec.State == job.Done {
-		memo, err := once.MemoOf[absent, int64](rec)
-		if err != nil {
-			return err
-		}
-		if memo.ID != 0 {
-			r.Shared, r.Stage = memo.ID, StageCloned
-		}
-	}
-	rec, ok, err = journal.Get(ctx, proofKey(r.Planned))
+	rec, ok, err := journal.Get(ctx, proofKey(r.Planned))
 	if err != nil || !ok || len(rec.Data) == 0 {
 		return err
 	}
@@ -101,28 +133,40 @@ func (r *Result) readProof(ctx context.Context, journal job.Journal) error {
 	return nil
 }
 
+// readActivation takes what is live on a network: since this run, or since before.
 func (r *Result) readActivation(ctx context.Context, journal job.Journal, on cloudlet.Network) error {
-	legacy, wanted := r.Activate[on]
-	if !wanted {
+	partner := partnerOf(r.Pairs, r.Live[on])
+	if partner != 0 && r.Over[on] == partner {
+		r.Active[on] = partner
+	}
+	if _, wanted := r.Activate[on]; !wanted {
 		return nil
 	}
 	rec, ok, err := journal.Get(ctx, activationKey(r.Planned, on))
 	if err != nil || !ok || rec.State != job.Done {
 		return err
 	}
-	r.Active[on] = partnerOf(r.Pairs, legacy)
-	r.Stage = StageStaged
-	if on == cloudlet.Production {
-		r.Stage = StageLive
-	}
+	r.Active[on] = partner
 	return nil
 }
 
-// Finished reports whether all that was planned for the policy is done.
-func (r Result) Finished() bool {
-	switch r.Stage { //nolint:exhaustive // the others are not
+// stageLive raises the stage of what is proved by what is live: staged and live say that the shared policy is live on the
+// network as the legacy one is.
+func (r *Result) stageLive() {
+	switch {
+	case r.Stage != StageProved:
+	case r.Active[cloudlet.Production] != 0:
+		r.Stage = StageLive
+	case r.Active[cloudlet.Staging] != 0:
+		r.Stage = StageStaged
+	}
+}
+
+// Waits reports whether something is live on the legacy policy, and not on the shared one that is proved to be its equal.
+func (r Result) Waits() bool {
+	switch r.Stage { //nolint:exhaustive // the others have something before that
 	case StageProved, StageStaged, StageLive:
-		return len(r.Active) == len(r.Activate)
+		return len(r.Active) < len(r.Live)
 	}
 	return false
 }

@@ -2,7 +2,8 @@ package upgrade
 
 import (
 	"fmt"
-	"time"
+	"slices"
+	"strings"
 
 	"cloudletmig/internal/cloudlet"
 )
@@ -26,21 +27,18 @@ type Standing struct {
 	Pairs   []Pair
 	Missing []Version // of the legacy policy, ascending
 	Own     []Version // of the shared policy
-	// Stale are networks on which the shared policy has another version live than the partner of what is live of the legacy
-	// one.
+	// Stale are networks on which the legacy policy went on: it has another version live than the shared one carries there.
 	Stale map[cloudlet.Network]Stale
+	// Moved are networks on which the shared policy went on: somebody put another version live there than the legacy one has.
+	Moved map[cloudlet.Network]Stale
 	Why   string // in words, where the state is not Same
 }
 
-// Stale is what is live on a network: of the legacy policy, and of the shared one. 0 is none.
+// Stale is what is live on a network: of the legacy policy, and of the shared one.
 type Stale struct {
 	Legacy int64 `json:"legacy"`
 	Shared int64 `json:"shared"`
 }
-
-// cloneTime is how long after a shared policy its first versions may come: those are what was carried, even if the legacy
-// version was edited since.
-const cloneTime = 15 * time.Minute
 
 // stand compares a legacy policy with the shared policy of its new name; nil where there is none. All versions of the
 // legacy policy must have a hash where the shared one has versions beyond those that are carried.
@@ -50,20 +48,42 @@ func stand(l Legacy, s *Shared) Standing {
 	}
 	carried := carriedOf(l)
 	pairs, missing, extra := match(carried, s.Versions, l.Live[cloudlet.Staging].Effective, l.Live[cloudlet.Production].Effective)
-	st := Standing{Pairs: pairs, Missing: missing, Stale: map[cloudlet.Network]Stale{}}
+	st := Standing{Pairs: pairs, Missing: missing, Stale: map[cloudlet.Network]Stale{}, Moved: map[cloudlet.Network]Stale{}}
 	for _, v := range extra {
-		if !knows(l, v) && !broughtBy(s, v) {
+		if !knows(l, v) && !knew(l, s, v) {
 			st.Own = append(st.Own, v)
 		}
 	}
 	for _, on := range networks() {
-		legacy, shared := l.Live[on].Effective, s.Live[on].Effective
-		if shared != 0 && legacy != 0 && partnerOf(pairs, legacy) != shared {
-			st.Stale[on] = Stale{legacy, shared}
-		}
+		st.compareLive(l, s, on)
 	}
 	st.judge(l, s, len(carried))
 	return st
+}
+
+// compareLive looks at a network on which both have a version live, and not the same. The shared policy went on there when
+// what the legacy one has was live on it before, or when what it has came later and never was live on the legacy policy;
+// else the legacy policy went on, and the shared one is still where it was.
+func (st *Standing) compareLive(l Legacy, s *Shared, on cloudlet.Network) {
+	legacy, shared := l.Live[on], s.Live[on]
+	partner := partnerOf(st.Pairs, legacy.Effective)
+	if legacy.Effective == 0 || shared.Effective == 0 || partner == shared.Effective {
+		return
+	}
+	had := slices.ContainsFunc(s.Past[on], func(p Past) bool {
+		return p.Version == partner && partner != 0 && !p.At.Before(legacy.Since)
+	})
+	live, _ := version(s.Versions, shared.Effective)
+	was := slices.ContainsFunc(l.Past[on], func(p Past) bool {
+		v, ok := version(l.Versions, p.Version)
+		return ok && v.Hash == live.Hash
+	})
+	x := Stale{legacy.Effective, shared.Effective}
+	if had || shared.Since.After(legacy.Since) && !was {
+		st.Moved[on] = x
+	} else {
+		st.Stale[on] = x
+	}
 }
 
 // judge says which state it is.
@@ -78,29 +98,34 @@ func (st *Standing) judge(l Legacy, s *Shared, carried int) {
 	case !common && len(s.Versions) > 0 && carried > 0 && len(st.Own) > 0:
 		st.State, st.Why = Stranger, fmt.Sprintf("shared policy %d has that name and no version in common with it", s.ID)
 	case len(st.Missing) > 0 && len(st.Own) > 0:
-		st.State, st.Why = Diverged, fmt.Sprintf("the legacy policy has %s, and shared policy %d has %s, that the other has not", list(st.Missing), s.ID, list(st.Own))
+		st.State, st.Why = Diverged, fmt.Sprintf("the legacy policy has %s that shared policy %d lacks, which has %s of its own", list(st.Missing), s.ID, list(st.Own))
 	case len(st.Missing) > 0:
-		st.State, st.Why = Behind, "not carried: "+list(st.Missing)
+		st.State, st.Why = Behind, and("not carried: "+list(st.Missing), liveText(st.Stale), liveText(st.Moved))
 	case len(st.Own) > 0:
 		st.State, st.Why = Ahead, fmt.Sprintf("shared policy %d has %s of its own", s.ID, list(st.Own))
 	case len(st.Stale) > 0:
-		st.State, st.Why = Behind, staleText(st)
+		st.State, st.Why = Behind, and(liveText(st.Stale), liveText(st.Moved))
+	case len(st.Moved) > 0:
+		st.State, st.Why = Ahead, and(liveText(st.Moved), "somebody activated that since")
 	default:
 		st.State = Same
 	}
 }
 
-func staleText(st *Standing) string {
-	text := ""
-	for _, on := range networks() {
-		if x, ok := st.Stale[on]; ok {
-			if text != "" {
-				text += "; "
-			}
-			text += fmt.Sprintf("version %d is live on %s of the legacy policy, and version %d of the shared one", x.Legacy, on, x.Shared)
+// and joins what is not empty.
+func and(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+}
+
+// liveText says what is live where on the two policies.
+func liveText(on map[cloudlet.Network]Stale) string {
+	var parts []string
+	for _, network := range networks() {
+		if x, ok := on[network]; ok {
+			parts = append(parts, fmt.Sprintf("version %d is live on %s of the legacy policy, and version %d of the shared one", x.Legacy, network, x.Shared))
 		}
 	}
-	return text
+	return and(parts...)
 }
 
 // list names versions with date and author.
@@ -131,9 +156,16 @@ func knows(l Legacy, v Version) bool {
 	return false
 }
 
-// broughtBy reports whether a version came with the shared policy: it has not been changed since.
-func broughtBy(s *Shared, v Version) bool {
-	return !s.Created.IsZero() && !v.Modified.IsZero() && v.Modified.Before(s.Created.Add(cloneTime))
+// knew reports whether a version of the shared policy is what a legacy version was before it was edited in place: that one
+// was there when it was made, was modified afterwards, and has its description or its number; and whoever made the shared
+// policy made the version too, or it is older than the policy that it came to.
+func knew(l Legacy, s *Shared, v Version) bool {
+	if s.By != v.By && !v.Modified.Before(s.Created) {
+		return false
+	}
+	return slices.ContainsFunc(l.Versions, func(old Version) bool {
+		return !old.Created.After(v.Modified) && old.Modified.After(v.Modified) && (old.Number == v.Number || sameText(old, v))
+	})
 }
 
 // carriedOf are the versions that are carried.

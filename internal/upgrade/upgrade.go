@@ -24,6 +24,7 @@ type Version struct {
 	Description string    `json:"description"`
 	Hash        string    `json:"hash,omitempty"` // of its rules (cloudlet.CanonicalHash); empty where it was not read
 	Rules       int       `json:"rules"`
+	Created     time.Time `json:"-"`
 	Modified    time.Time `json:"modified,omitzero"`
 	By          string    `json:"by,omitempty"`
 }
@@ -34,7 +35,10 @@ type Legacy struct {
 	Versions   []Version // ascending, without deleted ones; those that are carried have a hash
 	Carried    []int64   // ascending
 	Live       map[cloudlet.Network]cloudlet.InForce
+	Past       map[cloudlet.Network][]Past
 	Properties []Use
+	// Unread is why it, or the shared policy of its new name, cannot be read; empty where both can.
+	Unread string
 	// Refused is why its rules cannot be those of a shared policy; empty where they can.
 	Refused string
 	Bytes   int // of the largest body that a copy would send
@@ -46,14 +50,23 @@ type Use struct {
 	Group    int64            `json:"group"`
 	Network  cloudlet.Network `json:"network,omitempty"`
 	Version  int64            `json:"version"`
+	Policies []string         `json:"referenced_policies,omitempty"` // all that this version of the property refers to
 }
 
 // Shared is a shared policy as it is now.
 type Shared struct {
 	cloudlet.Policy
-	Created  time.Time
+	By       string    // who made it
+	Created  time.Time // and when
 	Versions []Version // ascending, all with a hash
 	Live     map[cloudlet.Network]cloudlet.InForce
+	Past     map[cloudlet.Network][]Past
+}
+
+// Past is a version that was live on a network, or is, and since when.
+type Past struct {
+	Version int64
+	At      time.Time
 }
 
 // Pair is a version's number in the legacy policy and in the shared one.
