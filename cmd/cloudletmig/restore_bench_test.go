@@ -31,18 +31,20 @@ const restoreBound = 1.15
 // and after each request, against the floor: the same changes in the same order by a bare client with as many workers.
 func BenchmarkRestore(b *testing.B) {
 	dir, chains := benchSnapshot(b)
-	var ratios, walls, floors []float64
+	var ratios, walls, floors, plans, changes []float64
 	writes := 0
 	for range pairs {
-		s := b.TempDir()
-		used := emptyService(b).restore(b, dir, filepath.Join(s, "journal.db"))
+		s := emptyService(b)
+		plan := s.restore(b, dir, "--dry-run") // all that comes before the first change
+		used := s.restore(b, dir, "--checkpoint", filepath.Join(b.TempDir(), "journal.db"))
 		var floor time.Duration
 		floor, writes = emptyService(b).floor(b, chains)
 		walls, floors = append(walls, used.wall.Seconds()), append(floors, floor.Seconds())
 		ratios = append(ratios, used.wall.Seconds()/floor.Seconds())
+		plans, changes = append(plans, plan.wall.Seconds()), append(changes, (used.wall-plan.wall).Seconds()/floor.Seconds())
 	}
-	b.Logf("restore of %d policies with 5 versions, %d changes, 20ms latency, %d workers: %s; %s; %s", len(chains), writes, benchWorkers,
-		describe("ratio", ratios), describe("restore s", walls), describe("floor s", floors))
+	b.Logf("restore of %d policies with 5 versions, %d changes, 20ms latency, %d workers: %s; %s; %s; %s; %s", len(chains), writes, benchWorkers,
+		describe("ratio", ratios), describe("restore s", walls), describe("floor s", floors), describe("of it until the plan is made s", plans), describe("ratio of the rest", changes))
 	b.ReportMetric(median(ratios), "ratio")
 	b.ReportMetric(0, "ns/op")
 	if m := median(ratios); m > restoreBound {
@@ -114,10 +116,13 @@ func emptyService(b *testing.B) service {
 }
 
 // restore runs one restore and fails where it fails.
-func (s service) restore(b *testing.B, dir, journal string) usage {
+func (s service) restore(b *testing.B, dir string, flags ...string) usage {
 	b.Helper()
-	cmd := exec.CommandContext(b.Context(), program(b), "restore", dir, "--group", strconv.Itoa(groupAfter), "--yes", "--checkpoint", journal,
-		"--edgerc", filepath.Join(s.dir, "edgerc"), "--ca-file", filepath.Join(s.dir, "ca.pem"), "--workers", strconv.Itoa(benchWorkers), "--progress", "never")
+	args := append([]string{
+		"restore", dir, "--group", strconv.Itoa(groupAfter), "--yes", "--edgerc", filepath.Join(s.dir, "edgerc"), "--ca-file", filepath.Join(s.dir, "ca.pem"),
+		"--workers", strconv.Itoa(benchWorkers), "--progress", "never",
+	}, flags...)
+	cmd := exec.CommandContext(b.Context(), program(b), args...)
 	begun := time.Now()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("restore: %v\n%s", err, out)
