@@ -218,7 +218,7 @@ func changedSince(l Legacy, edit Edit) string {
 	for _, v := range edit.Carry {
 		planned = append(planned, v.Number)
 		if now, _ := version(l.Versions, v.Number); v.Hash != "" && now.Hash != "" && v.Hash != now.Hash {
-			return fmt.Sprintf("version %d was edited on %s by %s", v.Number, now.Modified.Format("2006-01-02 15:04"), cloudlet.Printable(now.By))
+			return fmt.Sprintf("version %d was edited on %s by %s", v.Number, now.Modified.Format(minutes), cloudlet.Printable(now.By))
 		}
 	}
 	slices.Sort(planned)
