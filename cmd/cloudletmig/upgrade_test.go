@@ -404,6 +404,46 @@ func killUpgrade(t *testing.T, random *rand.Rand, round uint64) (kills int) {
 	return kills
 }
 
+// TestFaultUpgrade upgrades while a good part of all answers is broken in every way there is, and wants what an upgrade in peace
+// leaves.
+func TestFaultUpgrade(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(figures.faultsUpgrade.n()) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			faultUpgrade(t, seed)
+		})
+	}
+}
+
+func faultUpgrade(t *testing.T, seed uint64) {
+	t.Helper()
+	account := legacyAccount(t, 14, 3, 50+seed)
+	l := newLab(t, simulator.Options{
+		Account: account, Seed: seed, CloneRenumbers: seed%2 == 0, ActivationTime: 20 * time.Millisecond, Limits: simulator.Limits{Shared: -1},
+		CloneRefused: func(id int64) int { return map[bool]int{true: http.StatusBadRequest}[id%4 == 0] },
+	}, simulator.ListenOptions{})
+	faults := brokenFaults()
+	for i := range faults {
+		faults[i].Probability /= 4
+	}
+	l.server.SetFaults(append(faults, simulator.Fault{
+		Kind: simulator.FaultLateEffect, Probability: .1, Methods: []string{"POST"}, Delay: 200 * time.Millisecond,
+	})...)
+	args := upgradeArgs("--timeout", "400ms", "--settle", "800ms", "--versions", "all")
+	var o outcome
+	for range 6 { // what may be repeated gives up after some attempts, and the same command goes on
+		if o = l.run(args...); o.exit == 3 && !strings.Contains(o.err, "not everything was done") {
+			break
+		}
+	}
+	l.server.SetFaults()
+	if strings.Contains(o.err, "not everything was done") || o.exit != 3 {
+		t.Fatalf("seed %d: it does not come to its end: %s", seed, o)
+	}
+	judgeUpgrade(t, account, upgraded{all: true})
+}
+
 // TestUpgradeActivationFails lets activations fail once: it is said why, nothing goes to production, nothing is sent again by
 // itself, and a new plan has what is left.
 func TestUpgradeActivationFails(t *testing.T) {
