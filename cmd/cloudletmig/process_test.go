@@ -33,9 +33,9 @@ func (f figure) n() int {
 
 // figures are the sizes of all tests of endurance.
 var figures = struct {
-	kills, killsInto, killsBase, killsUpgrade, faultSeeds, diskSizes, diskFaults, changes, baseSequences, changeKills, changeSeeds figure
+	kills, killsInto, killsBase, killsUpgrade, faultsUpgrade, faultSeeds, diskSizes, diskFaults, changes, baseSequences, changeKills, changeSeeds figure
 }{
-	kills: figure{30, 300}, killsInto: figure{10, 100}, killsBase: figure{10, 100}, killsUpgrade: figure{18, 150}, faultSeeds: figure{20, 500},
+	kills: figure{30, 300}, killsInto: figure{10, 100}, killsBase: figure{10, 100}, killsUpgrade: figure{18, 150}, faultsUpgrade: figure{2, 40}, faultSeeds: figure{20, 500},
 	diskSizes: figure{5, 25}, diskFaults: figure{3, 40}, changes: figure{4, 60}, baseSequences: figure{3, 100},
 	changeKills: figure{100, 2000}, changeSeeds: figure{20, 500},
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -390,4 +391,91 @@ func killUpgrade(t *testing.T, random *rand.Rand, round uint64) (kills int) {
 	l.must(3, args...)
 	judgeUpgrade(t, account, upgraded{})
 	return kills
+}
+
+// TestFaultUpgrade upgrades while a good part of all answers is broken in every way there is, and wants what an upgrade in peace
+// leaves.
+func TestFaultUpgrade(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(figures.faultsUpgrade.n()) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			faultUpgrade(t, seed)
+		})
+	}
+}
+
+func faultUpgrade(t *testing.T, seed uint64) {
+	t.Helper()
+	account := legacyAccount(t, 14, 3, 50+seed)
+	l := newLab(t, simulator.Options{
+		Account: account, Seed: seed, CloneRenumbers: seed%2 == 0, ActivationTime: 20 * time.Millisecond, Limits: simulator.Limits{Shared: -1},
+		CloneRefused: func(id int64) int { return map[bool]int{true: http.StatusBadRequest}[id%4 == 0] },
+	}, simulator.ListenOptions{})
+	faults := brokenFaults()
+	for i := range faults {
+		faults[i].Probability /= 4
+	}
+	l.server.SetFaults(append(faults, simulator.Fault{
+		Kind: simulator.FaultLateEffect, Probability: .1, Methods: []string{"POST"}, Delay: 200 * time.Millisecond,
+	})...)
+	args := upgradeArgs("--timeout", "400ms", "--settle", "800ms", "--versions", "all")
+	var o outcome
+	for range 6 { // what may be repeated gives up after some attempts, and the same command goes on
+		if o = l.run(args...); o.exit == 3 && !strings.Contains(o.err, "not everything was done") {
+			break
+		}
+	}
+	l.server.SetFaults()
+	if strings.Contains(o.err, "not everything was done") || o.exit != 3 {
+		t.Fatalf("seed %d: it does not come to its end: %s", seed, o)
+	}
+	judgeUpgrade(t, account, upgraded{all: true})
+}
+
+// TestUpgradeActivationFails lets activations fail once: it is said why, nothing goes to production, nothing is sent again by
+// itself, and a new plan has what is left.
+func TestUpgradeActivationFails(t *testing.T) {
+	t.Parallel()
+	account := legacyAccount(t, 1, 1, 1)
+	id := account.Policies()[0].ID
+	for _, network := range []string{"staging", "production"} {
+		if err := account.Activate(id, 1, network); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var failures atomic.Int32
+	l := newLab(t, simulator.Options{
+		Account: account, ActivationTime: 50 * time.Millisecond,
+		FailActivation: func(simulator.Activation) string {
+			if failures.Add(1) == 1 {
+				return "no room at the edge"
+			}
+			return ""
+		},
+	}, simulator.ListenOptions{})
+	args := upgradeArgs("--timeout", "500ms", "--settle", "1s")
+	o := l.must(3, args...)
+	if !strings.Contains(o.out, "proved") || !strings.Contains(o.out, "no room at the edge") || l.sent("/activations") != 1 {
+		t.Fatalf("%d activations: %s", l.sent("/activations"), o)
+	}
+	l.must(3, args...)
+	if n := l.sent("/activations"); n != 1 {
+		t.Fatalf("%d activations", n)
+	}
+	o = l.must(0, append(args, "--fresh")...)
+	if n := l.sent("/activations"); n != 3 || !strings.Contains(o.out, "staging 1, production 1") {
+		t.Fatalf("%d activations: %s", n, o)
+	}
+}
+
+// TestUpgradeKeepsSecrets reads every byte that an upgrade leaves.
+func TestUpgradeKeepsSecrets(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, simulator.Options{Account: legacyAccount(t, 12, 2, 1), Credentials: canaries(), ActivationTime: -1}, simulator.ListenOptions{})
+	o := l.must(3, upgradeArgs("--dry-run", "--plan", l.path("plan.json"), "--log-level", "debug")...)
+	l.noSecretBelow(t, "dry run", o)
+	l.server.SetFaults(simulator.Fault{Kind: simulator.FaultHTML, Status: 403, Path: "/clone", Max: 2})
+	o = l.must(3, upgradeArgs("--report", l.path("report"), "--log-level", "debug", "--output", "json")...)
+	l.noSecretBelow(t, "upgrade", o)
 }

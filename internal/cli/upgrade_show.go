@@ -110,6 +110,9 @@ func (a *app) showUpgrade(w work, doc upgrade.Report, folder string, err error) 
 		report.Fact{Name: "property edits", Value: fmt.Sprintf("%s to make in Property Manager", report.Number(len(doc.Cutovers)))},
 		report.Fact{Name: "requests", Value: fmt.Sprintf("%s, %s retries", report.Number(stats.Requests), report.Number(stats.Retries))},
 		report.Fact{Name: "time", Value: report.Duration(time.Since(w.run.begun))})
+	if slices.ContainsFunc(doc.Policies, func(r upgrade.Result) bool { return len(r.Differences) > 0 }) {
+		summary.Notes = append(summary.Notes, report.Item{Name: "not equal", Text: (&upgrade.UnprovedError{}).Hint()})
+	}
 	if folder != "" {
 		summary.Facts = append(summary.Facts, report.Fact{Name: "report", Value: folder + "/" + upgrade.ReportHTML})
 	} else if len(doc.Cutovers) > 0 {

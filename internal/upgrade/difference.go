@@ -3,6 +3,7 @@ package upgrade
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"cloudletmig/internal/snapshot"
 )
@@ -44,7 +45,7 @@ func (d Difference) Rows() []DifferenceRow {
 				rows = append(rows, DifferenceRow{pointer(r.A), fmt.Sprintf("rule %d: %s", r.A, r.Name), fmt.Sprintf("rule %d", r.B)})
 			}
 			for _, m := range r.Members {
-				rows = append(rows, DifferenceRow{pointer(r.A) + "/" + m.Name, short(m.A), short(m.B)})
+				rows = append(rows, DifferenceRow{pointer(r.A) + "/" + escaped(m.Name), short(m.A), short(m.B)})
 			}
 		}
 	}
@@ -55,6 +56,9 @@ func (d Difference) Rows() []DifferenceRow {
 const nothing = "nothing"
 
 func pointer(rule int) string { return fmt.Sprintf("/matchRules/%d", rule-1) }
+
+// escaped is a member's name as a JSON pointer has it (RFC 6901).
+func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
 
 // short is a value for people.
 func short(value json.RawMessage) string {

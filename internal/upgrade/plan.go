@@ -218,7 +218,7 @@ func changedSince(l Legacy, edit Edit) string {
 	for _, v := range edit.Carry {
 		planned = append(planned, v.Number)
 		if now, _ := version(l.Versions, v.Number); v.Hash != "" && now.Hash != "" && v.Hash != now.Hash {
-			return fmt.Sprintf("version %d was edited on %s by %s", v.Number, now.Modified.Format("2006-01-02 15:04"), cloudlet.Printable(now.By))
+			return fmt.Sprintf("version %d was edited on %s by %s", v.Number, now.Modified.Format(minutes), cloudlet.Printable(now.By))
 		}
 	}
 	slices.Sort(planned)
@@ -272,11 +272,11 @@ func (p *Planned) follow(l Legacy, s *Shared, syncOnly bool) {
 			p.Action = Clone
 		}
 	case Same:
-		p.Action = Done
+		p.Action, p.NewGroup = Done, s.GroupID
 	case Ahead: // whoever goes on there is not rolled back
-		p.Action, p.Why, p.Activate = Done, st.Why+"; nothing is activated", nil
-	case Behind:
-		p.Action, p.Add, p.Why = Sync, st.Missing, st.Why
+		p.Action, p.NewGroup, p.Why, p.Activate = Done, s.GroupID, st.Why+"; nothing is activated", nil
+	case Behind: // in the group that it was given
+		p.Action, p.NewGroup, p.Add, p.Why = Sync, s.GroupID, st.Missing, st.Why
 	case Diverged, Stranger:
 		p.Action, p.Why = Conflict, st.Why
 	}

@@ -36,8 +36,8 @@ type Standing struct {
 
 // Stale is what is live on a network: of the legacy policy, and of the shared one.
 type Stale struct {
-	Legacy int64 `json:"legacy"`
-	Shared int64 `json:"shared"`
+	Legacy cloudlet.InForce
+	Shared cloudlet.InForce
 }
 
 // stand compares a legacy policy with the shared policy of its new name; nil where there is none. All versions of the
@@ -78,7 +78,7 @@ func (st *Standing) compareLive(l Legacy, s *Shared, on cloudlet.Network) {
 		v, ok := version(l.Versions, p.Version)
 		return ok && v.Hash == live.Hash
 	})
-	x := Stale{legacy.Effective, shared.Effective}
+	x := Stale{legacy, shared}
 	if had || shared.Since.After(legacy.Since) && !was {
 		st.Moved[on] = x
 	} else {
@@ -122,11 +122,23 @@ func liveText(on map[cloudlet.Network]Stale) string {
 	var parts []string
 	for _, network := range networks() {
 		if x, ok := on[network]; ok {
-			parts = append(parts, fmt.Sprintf("version %d is live on %s of the legacy policy, and version %d of the shared one", x.Legacy, network, x.Shared))
+			parts = append(parts, fmt.Sprintf("on %s version %d of the legacy policy is live%s, and version %d of the shared one%s",
+				network, x.Legacy.Effective, since(x.Legacy), x.Shared.Effective, since(x.Shared)))
 		}
 	}
 	return and(parts...)
 }
+
+// since says when a version went live and who saw to it, where that is known.
+func since(x cloudlet.InForce) string {
+	if x.Since.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(" (%s by %s)", x.Since.Format(minutes), cloudlet.Printable(x.By))
+}
+
+// minutes is how dates are told.
+const minutes = "2006-01-02 15:04"
 
 // list names versions with date and author.
 func list(versions []Version) string {
@@ -140,7 +152,7 @@ func list(versions []Version) string {
 		}
 		text += fmt.Sprintf("version %d", v.Number)
 		if !v.Modified.IsZero() {
-			text += fmt.Sprintf(" (%s by %s)", v.Modified.Format("2006-01-02 15:04"), cloudlet.Printable(v.By))
+			text += fmt.Sprintf(" (%s by %s)", v.Modified.Format(minutes), cloudlet.Printable(v.By))
 		}
 	}
 	return text

@@ -23,7 +23,7 @@ func ver(number int64, hash, description string, made, modified int) Version {
 
 func inForce(staging, production int64, since int) map[cloudlet.Network]cloudlet.InForce {
 	return map[cloudlet.Network]cloudlet.InForce{
-		cloudlet.Staging: {Effective: staging, Since: at(since)}, cloudlet.Production: {Effective: production, Since: at(since)},
+		cloudlet.Staging: {Effective: staging, Since: at(since), By: "us"}, cloudlet.Production: {Effective: production, Since: at(since), By: "us"},
 	}
 }
 
@@ -76,12 +76,12 @@ func TestStand(t *testing.T) {
 			s.Versions = append(s.Versions, ver(3, "own", "three", 15, 15))
 		}, Diverged, "shared policy 9 lacks"},
 		{"legacy activated another", func(l *Legacy, s *Shared) {
-			l.Live[cloudlet.Production] = cloudlet.InForce{Effective: 2, Since: at(20)}
-		}, Behind, "version 2 is live on production of the legacy policy, and version 1 of the shared one"},
+			l.Live[cloudlet.Production] = cloudlet.InForce{Effective: 2, Since: at(20), By: "us"}
+		}, Behind, "on production version 2 of the legacy policy is live (2026-01-01 20:00 by us), and version 1 of the shared one (2026-01-01 10:00 by us)"},
 		{"legacy activated another while ours was under way", func(l *Legacy, s *Shared) {
 			l.Live[cloudlet.Production] = cloudlet.InForce{Effective: 2, Since: at(9)}
 			l.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{2, at(9)}, {1, at(1)}}}
-		}, Behind, "version 2 is live on production"},
+		}, Behind, "on production version 2 of the legacy policy is live (2026-01-01 09:00"},
 		{"shared activated another", func(_ *Legacy, s *Shared) {
 			s.Live[cloudlet.Production] = cloudlet.InForce{Effective: 2, Since: at(20)}
 		}, Ahead, "somebody activated that since"},
