@@ -84,7 +84,7 @@ func ParseVersion(raw json.RawMessage) (Version, error) {
 		Immutable        flag            `json:"immutable"`        // v3
 		Deleted          flag            `json:"deleted"`
 	}
-	if err := json.Unmarshal(raw, &doc); err != nil {
+	if err := json.Unmarshal(withoutRules(raw), &doc); err != nil {
 		return Version{}, fmt.Errorf("read version: %w", err)
 	}
 	if doc.Version <= 0 {
@@ -95,6 +95,28 @@ func ParseVersion(raw json.RawMessage) (Version, error) {
 		Modified: plain(doc.LastModifiedDate) + plain(doc.ModifiedDate), ModifiedBy: doc.LastModifiedBy + doc.ModifiedBy,
 		Locked: bool(doc.RulesLocked || doc.Immutable), Deleted: bool(doc.Deleted), Raw: raw,
 	}, nil
+}
+
+// withoutRules is an object without its match rules, which are most of a version and which encoding/json would walk over
+// twice. Anything else is given as it is.
+func withoutRules(doc []byte) []byte {
+	if !ValidJSON(doc) {
+		return doc
+	}
+	short := []byte{'{'}
+	for name, value := range Members(doc) {
+		if name == "matchRules" {
+			continue
+		}
+		if len(short) > 1 {
+			short = append(short, ',')
+		}
+		short = append(append(append(short, encode(name)...), ':'), value...)
+	}
+	if len(short) == 1 {
+		return doc
+	}
+	return append(short, '}')
 }
 
 // ParseList reads the elements of a JSON array, each with parse, in their order.
