@@ -349,7 +349,8 @@ func killUpgrade(t *testing.T, random *rand.Rand, round uint64) (kills int) {
 			{Kind: simulator.FaultLateEffect, Probability: .05, Methods: []string{"POST"}, Delay: 200 * time.Millisecond},
 			{Kind: simulator.FaultResetAfter, Probability: .08, Methods: []string{"POST"}},
 			{Kind: simulator.FaultServerError, Probability: .03, Methods: []string{"POST", "PUT"}},
-			{Kind: simulator.FaultLimit, Probability: .05, Delay: 20 * time.Millisecond},
+			// A description that is put right waits for a minute after a 429.
+			{Kind: simulator.FaultLimit, Probability: .05, Methods: []string{"GET", "POST"}, Delay: 20 * time.Millisecond},
 		},
 	}, simulator.ListenOptions{})
 	args := upgradeArgs("--timeout", "400ms", "--settle", "800ms", "--workers", fmt.Sprint(killWorkers), "--report", l.path("report"))
@@ -415,6 +416,9 @@ func faultUpgrade(t *testing.T, seed uint64) {
 	faults := brokenFaults()
 	for i := range faults {
 		faults[i].Probability /= 4
+		if faults[i].Kind == simulator.FaultLimit {
+			faults[i].Methods = []string{"GET", "POST"} // a description that is put right waits for a minute
+		}
 	}
 	l.server.SetFaults(append(faults, simulator.Fault{
 		Kind: simulator.FaultLateEffect, Probability: .1, Methods: []string{"POST"}, Delay: 200 * time.Millisecond,
@@ -467,6 +471,33 @@ func TestUpgradeActivationFails(t *testing.T) {
 	if n := l.sent("/activations"); n != 3 || !strings.Contains(o.out, "staging 1, production 1") {
 		t.Fatalf("%d activations: %s", n, o)
 	}
+}
+
+// TestUpgradeAdoptsActivation gives up an activation that is under way, loses the journal, and goes on elsewhere: it is waited for and
+// not sent again.
+func TestUpgradeAdoptsActivation(t *testing.T) {
+	t.Parallel()
+	account := legacyAccount(t, 1, 1, 1)
+	id := account.Policies()[0].ID
+	for _, network := range []string{"staging", "production"} {
+		if err := account.Activate(id, 1, network); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := newLab(t, simulator.Options{Account: account, ActivationTime: 1500 * time.Millisecond}, simulator.ListenOptions{})
+	args := upgradeArgs("--timeout", "500ms", "--settle", "1s")
+	o := l.must(6, append(args, "--deadline", "200ms")...)
+	if n := l.sent("/activations"); n != 1 || !strings.Contains(o.err, "waits on; nothing is sent twice") {
+		t.Fatalf("%d activations: %s", n, o)
+	}
+	if err := os.RemoveAll(l.path(".cloudletmig")); err != nil {
+		t.Fatal(err)
+	}
+	l.must(0, args...)
+	if n := l.sent("/activations"); n != 2 { // production's is the second
+		t.Fatalf("%d activations", n)
+	}
+	judgeUpgrade(t, account, upgraded{})
 }
 
 // TestUpgradeKeepsSecrets reads every byte that an upgrade leaves.

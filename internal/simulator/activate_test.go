@@ -291,3 +291,42 @@ func TestClone(t *testing.T) {
 	}
 	a.post(http.StatusBadRequest, fmt.Sprintf("%s/policies/%d/clone", v3, vp), `{"newName":"vp","groupId":5}`)
 }
+
+// TestCloneDamage wants each damage to be there, in the newest version alone, and a refusal to make nothing.
+func TestCloneDamage(t *testing.T) {
+	t.Parallel()
+	const rules = `[{"type":"erMatchRule","name":"a","redirectURL":"/a","statusCode":301},{"type":"erMatchRule","name":"b","redirectURL":"/b","statusCode":301}]`
+	damage, refused := simulator.CloneDamage(""), 0
+	account := empty()
+	a := start(t, simulator.Options{
+		Account: account, CloneDamage: func(int64) simulator.CloneDamage { return damage }, CloneRefused: func(int64) int { return refused },
+	})
+	id, err := account.AddPolicy(simulator.NewPolicy{Type: "ER", Group: 5, Name: "old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2 {
+		if _, err := account.AddVersion(id, fmt.Sprint(n), rules); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := fmt.Sprintf("%s/policies/%d/clone", v3, id)
+	for kind, want := range map[simulator.CloneDamage]string{"": "/b", simulator.DropMember: "<nil>", simulator.ReorderRules: "/a", simulator.LoseVersion: "/b"} {
+		damage = kind
+		made := a.post(http.StatusOK, path, fmt.Sprintf(`{"newName":"new_%s","groupId":5,"additionalVersions":[2]}`, kind))
+		base := v3 + "/policies/" + str(t, made, "id") + "/versions"
+		newest := str(t, a.get(base), "content", 0, "version")
+		if (newest == "2") != (kind == simulator.LoseVersion) {
+			t.Errorf("%q: the newest version is %s", kind, newest)
+		}
+		if got := str(t, a.get(base+"/"+newest), "matchRules", 1, "redirectURL"); got != want {
+			t.Errorf("%q: the second rule leads to %s, want %s", kind, got, want)
+		}
+		if got := str(t, a.get(base+"/2"), "matchRules", 0, "redirectURL"); got != "/a" {
+			t.Errorf("%q: the older version is damaged too: %s", kind, got)
+		}
+	}
+	for _, refused = range []int{http.StatusBadRequest, http.StatusNotFound} {
+		a.post(refused, path, `{"newName":"another","groupId":5}`)
+	}
+}

@@ -117,6 +117,24 @@ func TestReportFiles(t *testing.T) {
 	}
 }
 
+// TestReportSaysHowManyChanged looks at the first line, for none, one and two.
+func TestReportSaysHowManyChanged(t *testing.T) {
+	t.Parallel()
+	behind := Result{Planned: Planned{ID: 1, State: Behind, Action: Sync}, Stage: StageCloned}
+	diverged := Result{Planned: Planned{ID: 2, State: Diverged, Action: Conflict}, Stage: StageConflict}
+	for want, results := range map[string][]Result{
+		"None of the legacy policies has changed since it was cloned.":  nil,
+		"1 of the legacy policies has changed since it was cloned.":     {behind},
+		"2 of the legacy policies have changed since they were cloned.": {behind, diverged},
+		"No property is known to use what was upgraded.":                {behind},
+	} {
+		var page bytes.Buffer
+		if err := NewReport("host", "", time.Now(), results).html(&page); err != nil || !strings.Contains(page.String(), want) {
+			t.Errorf("%d policies: %v, and not %q", len(results), err, want)
+		}
+	}
+}
+
 // TestReportAsksNobody wants a page that is whole by itself.
 func TestReportAsksNobody(t *testing.T) {
 	t.Parallel()
