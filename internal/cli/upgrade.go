@@ -202,9 +202,7 @@ func (a *app) upgrade(ctx context.Context, o upgradeOptions) error {
 		refuse: func(upgrade.Plan) error { return nil },
 		leaves: leftOfUpgrade,
 		apply: func(ctx context.Context, w work, plan upgrade.Plan) error {
-			return upgrade.Apply(ctx, w.client, plan, w.pool, upgrade.ApplyOptions{
-				Run: w.run.journal.ID(), Record: w.record, Settle: w.settle, Poll: w.poll, Queue: w.queue,
-			})
+			return upgrade.Apply(ctx, w.client, plan, w.pool, w.applyOptions())
 		},
 		finish: func(ctx context.Context, w work, plan upgrade.Plan, err error) error {
 			return a.finishUpgrade(ctx, w, plan, o.report, err)

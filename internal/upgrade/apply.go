@@ -18,21 +18,10 @@ import (
 	"cloudletmig/internal/once"
 )
 
-// ApplyOptions say how a plan is carried out.
-type ApplyOptions struct {
-	Run string // names the run in markers
-	// Record makes a line of the history and the state that goes with it durable (once.Effect).
-	Record func(ctx context.Context, rec job.Record, attempt once.Attempt) error
-	Settle time.Duration
-	Poll   time.Duration
-	Now    func() time.Time
-	Queue  *activate.Queue
-}
-
 // Apply carries out a plan, with items on the pool; policies go side by side. For each: clone or copy or what is missing,
 // then the proof, then the activations, staging before production. What fails the proof is not activated. The error is
 // that of job.Pool.Run; what an earlier run with the same journal has done is not done again.
-func Apply(ctx context.Context, account Account, plan Plan, pool job.Pool, o ApplyOptions) error {
+func Apply(ctx context.Context, account Account, plan Plan, pool job.Pool, o importer.ApplyOptions) error {
 	u := &upgrader{account: account, o: o}
 	var items []job.Item
 	for _, p := range plan.Policies {
@@ -52,7 +41,7 @@ func Apply(ctx context.Context, account Account, plan Plan, pool job.Pool, o App
 
 type upgrader struct {
 	account Account
-	o       ApplyOptions
+	o       importer.ApplyOptions
 	listing listing
 }
 
@@ -253,8 +242,7 @@ func (u *upgrader) add(ctx context.Context, p Planned) []job.Item {
 		}
 		return u.account.Get(ctx, cloudlet.V2.Version(policy, number))
 	})
-	o := importer.ApplyOptions{Run: u.o.Run, Record: u.o.Record, Settle: u.o.Settle, Poll: u.o.Poll, Now: u.o.Now}
-	return importer.Chain(u.account, source, w, o, prove)
+	return importer.Chain(u.account, source, w, u.o, prove)
 }
 
 // liveSource reads documents out of the account.
