@@ -377,7 +377,7 @@ func TestKillAtEveryCommit(t *testing.T) {
 	}
 	close(numbers)
 	group.Wait()
-	if kills.Load() < 15 {
+	if kills.Load() < 8 { // on a busy machine several commits are seen as one
 		t.Errorf("only %d kills", kills.Load())
 	}
 	t.Logf("%d kills", kills.Load())

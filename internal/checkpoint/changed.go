@@ -15,6 +15,7 @@ var ErrChanged = errors.New("the unfinished run was started with something else"
 // ChangedError says that there is an unfinished run of the same kind and target which this call does not continue.
 type ChangedError struct {
 	ID, Kind, Target string
+	Path             string // of the journal
 	// What are the differences, one an entry.
 	What []string
 }
@@ -29,11 +30,11 @@ func (e *ChangedError) Is(target error) bool { return target == ErrChanged }
 
 // Hint says what to do.
 func (e *ChangedError) Hint() string {
-	return fmt.Sprintf("go on with resume %s, or start again with --fresh", e.ID)
+	return fmt.Sprintf("go on with: cloudletmig resume %s --checkpoint %s; or start again with --fresh", e.ID, e.Path)
 }
 
-func changed(was, now *RunInfo) error {
-	e := &ChangedError{ID: was.ID, Kind: was.Kind, Target: was.Target}
+func (db *DB) changed(was, now *RunInfo) error {
+	e := &ChangedError{ID: was.ID, Kind: was.Kind, Target: was.Target, Path: db.Path()}
 	if was.Fingerprint != now.Fingerprint {
 		e.What = append(e.What, "the host or account is another")
 	}

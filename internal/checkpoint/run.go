@@ -83,7 +83,7 @@ func (db *DB) Unfinished(ctx context.Context, info RunInfo) (run RunInfo, found 
 			return err
 		}
 		if row.Options != info.Options || row.Fingerprint != info.Fingerprint {
-			return changed(&row.RunInfo, &info)
+			return db.changed(&row.RunInfo, &info)
 		}
 		run, found = row.RunInfo, true
 		return nil
@@ -105,7 +105,7 @@ func unfinished(ctx context.Context, tx *sql.Tx, info RunInfo) (*runRow, bool, e
 
 func (db *DB) resume(ctx context.Context, tx *sql.Tx, row *runRow, now RunInfo) (*Run, bool, error) {
 	if row.Options != now.Options || row.Fingerprint != now.Fingerprint {
-		return nil, false, changed(&row.RunInfo, &now)
+		return nil, false, db.changed(&row.RunInfo, &now)
 	}
 	row.State, row.Exit, row.Ended, row.Summary = Running, 0, time.Time{}, nil
 	if err := row.store(ctx, tx); err != nil {

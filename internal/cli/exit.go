@@ -37,6 +37,8 @@ var (
 	errUsage = errors.New("unusable input")
 	// errRefused: for want of a permission nothing could be done at all.
 	errRefused = errors.New("permission missing")
+	// errFailed: something failed that is neither an item nor anything more specific.
+	errFailed = errors.New("failed")
 	// errDifferences: a comparison found differences, and has named them.
 	errDifferences = errors.New("differences found")
 )
@@ -71,6 +73,7 @@ func exitOf(err error) int {
 		{export.ErrNoMatch, exitUsage},
 		{akamai.ErrCredentials, exitRefused},
 		{errRefused, exitRefused},
+		{errFailed, exitFailed},
 		{once.ErrConflict, exitConflict},
 		{job.ErrIncomplete, exitIncomplete},
 		{job.ErrPending, exitPending},

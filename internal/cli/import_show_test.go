@@ -84,7 +84,6 @@ func TestReadGroupMap(t *testing.T) {
 		"\ufeffold,new\r\n1 , 2\r\n\r\n": {1: 2},
 		"# groups\n0,5\n":                {0: 5},
 		"1,2\n1,2\n":                     {1: 2},
-		"":                               {},
 	} {
 		file := filepath.Join(t.TempDir(), "map.csv")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -96,6 +95,7 @@ func TestReadGroupMap(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"1,2\nx,3\n": "line 2", "1,2\n1,3\n": "mapped to 2 already", "1\n": "line 1", "1,0\n": "line 1", "1,2,3\n": "line 1", "old,new\nold,new\n": "line 2",
+		"": "maps no group", "5;1234\n": "line 1", "5 1234\n": "line 1", "old,new\n": "maps no group",
 	} {
 		file := filepath.Join(t.TempDir(), "map.csv")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -71,14 +71,21 @@ const planKey = "plan"
 // runPlanned runs a command of that kind. Before the plan is agreed to there is no run in the journal, and a dry run leaves
 // no trace at all.
 func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
+	if err := positive("deadline", c.deadline); err != nil {
+		return err
+	}
 	client, creds, err := a.connect()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	a.creds = creds
-	a.document = map[string]any{"command": c.kind, "dry_run": c.dryRun}
+	a.document = map[string]any{"command": c.kind, "dry_run": c.dryRun, "host": creds.Host, "account_switched": !creds.AccountKey.Empty()}
 	plan, earlier, err := c.earlier(ctx, a)
+	if c.dryRun && errors.Is(err, checkpoint.ErrChanged) { // it does not go on with anything
+		a.log.Warn("without --dry-run this would end here", "reason", err)
+		err = nil
+	}
 	if err == nil && earlier == "" {
 		plan, err = c.make(ctx, client)
 	}
@@ -107,6 +114,7 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 		return err
 	}
 	if err = r.keep(ctx, plan, earlier); err == nil {
+		r.changes = true
 		err = c.carryOut(ctx, r, client, plan)
 	}
 	return r.end(ctx, err, a.document)
@@ -114,8 +122,11 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 
 // earlier is the plan of the unfinished run that the command goes on with, and the run's id; empty where there is none.
 func (c planned[P]) earlier(ctx context.Context, a *app) (plan P, run string, err error) {
-	if _, err := os.Stat(c.journal); errors.Is(err, fs.ErrNotExist) || a.global.Fresh {
+	if _, err := os.Stat(c.journal); errors.Is(err, fs.ErrNotExist) {
 		return plan, "", nil
+	}
+	if a.global.Fresh {
+		return plan, "", c.letSettle(ctx, a)
 	}
 	err = a.inJournal(ctx, c.journal, func(ctx context.Context, db *checkpoint.DB) error {
 		info, found, err := db.Unfinished(ctx, checkpoint.RunInfo{
@@ -141,10 +152,46 @@ func (c planned[P]) earlier(ctx context.Context, a *app) (plan P, run string, er
 	return plan, run, err
 }
 
+// letSettle waits until nothing that the run which is given up for --fresh had sent can take effect any more: a new plan
+// would not see it, and make it again.
+func (c planned[P]) letSettle(ctx context.Context, a *app) error {
+	var until time.Time
+	err := a.inJournal(ctx, c.journal, func(ctx context.Context, db *checkpoint.DB) error {
+		known, err := db.Runs(ctx)
+		for _, info := range known {
+			if info.Kind != c.kind || info.Target != c.target || !info.Unfinished() {
+				continue
+			}
+			for rec, err := range db.Items(ctx, info.ID, false) {
+				if err != nil {
+					return err
+				}
+				if at := once.MayTakeEffect(rec, a.settleWindow()); at.After(until) {
+					until = at
+				}
+			}
+		}
+		return err
+	})
+	if err != nil || !until.After(time.Now()) {
+		return err
+	}
+	a.log.Warn("the run that is given up had sent changes whose answers never came; waiting until they cannot take effect any more", "until", until.Local().Format(time.TimeOnly))
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // present shows the plan, and gives the error of one that must not be carried out.
 func (c planned[P]) present(a *app, plan P, earlier string) error {
 	a.document["plan"] = plan
 	if a.global.Output == "text" {
+		fmt.Fprintln(a.out, "Account: "+a.whichAccount())
 		if earlier != "" {
 			fmt.Fprintf(a.out, "Going on with run %s, which was begun with this plan; --fresh makes a new one.\n", earlier)
 		}
@@ -153,6 +200,15 @@ func (c planned[P]) present(a *app, plan P, earlier string) error {
 		}
 	}
 	return c.refuse(plan)
+}
+
+// whichAccount says for whom a plan is: the host, and whether an account switch key leads to another account.
+func (a *app) whichAccount() string {
+	text := a.creds.Host
+	if !a.creds.AccountKey.Empty() {
+		text += ", by an account switch key"
+	}
+	return text + " (" + a.creds.Source + ")"
 }
 
 // keep records the plan of a run that begins. That of a run that goes on is recorded already.
@@ -173,6 +229,16 @@ func (r *run) keep(ctx context.Context, plan any, earlier string) error {
 	}
 	return r.journal.Put(ctx, job.Record{Key: planKey, State: job.Done, Data: text})
 }
+
+// afterwards is an error of what comes when the account is changed already: the results could not be written. It hides
+// its kind: whatever it is, it does not undo what was done.
+type afterwards struct{ err error }
+
+func (e *afterwards) Error() string { return "the results could not be written: " + e.err.Error() }
+func (e *afterwards) Hint() string {
+	return "the same command again sends nothing that is done, and writes them"
+}
+func (e *afterwards) Is(target error) bool { return target == errFailed }
 
 // carryOut does what the plan says, and tells what came of it.
 func (c planned[P]) carryOut(ctx context.Context, r *run, client *akamai.Client, plan P) error {
@@ -195,15 +261,15 @@ func (c planned[P]) carryOut(ctx context.Context, r *run, client *akamai.Client,
 	if err == nil || unfinishedIn(err) {
 		err = errors.Join(err, c.leaves(plan))
 	}
-	return errors.Join(err, finishErr)
+	if finishErr != nil {
+		err = errors.Join(err, &afterwards{finishErr})
+	}
+	return err
 }
 
 // newWork wires what carries out changes.
 func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration, limits activate.Limits) work {
-	settle := a.global.Settle
-	if settle == 0 {
-		settle = 2 * a.global.Timeout
-	}
+	settle := a.settleWindow()
 	w := work{
 		run: r, client: client, tally: &tally{}, settle: settle, poll: min(max(settle/20, 50*time.Millisecond), 5*time.Second),
 		record: func(ctx context.Context, rec job.Record, attempt once.Attempt) error {
@@ -213,6 +279,14 @@ func (a *app) newWork(r *run, client *akamai.Client, deadline time.Duration, lim
 	}
 	w.queue = activate.New(activate.Options{Account: client, Record: w.record, Settle: settle, Poll: min(2*w.poll, 10*time.Second), Deadline: deadline, Limits: limits})
 	return w
+}
+
+// settleWindow is how long an unanswered change may still take effect.
+func (a *app) settleWindow() time.Duration {
+	if a.global.Settle > 0 {
+		return a.global.Settle
+	}
+	return 2 * a.global.Timeout
 }
 
 // waiting says in a few words what holds the run up.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,7 +121,7 @@ func (a *app) restore(ctx context.Context, dir string, o restoreOptions) error {
 
 // complete checks the flags and reads the map of groups.
 func (o *restoreOptions) complete() (*diffFilter, error) {
-	if _, err := strconv.ParseInt(o.Group, 10, 64); err != nil && o.Group != "keep" {
+	if id, err := strconv.ParseInt(o.Group, 10, 64); (err != nil || id < 1) && o.Group != "keep" {
 		return nil, &usageError{text: fmt.Sprintf("--group %q: give the id of a group, or keep", o.Group)}
 	}
 	if o.groupMap != "" {
@@ -234,7 +235,7 @@ func readGroupMap(file string) (map[int64]int64, error) {
 		from, to, _ := strings.Cut(line, ",")
 		old, errOld := strconv.ParseInt(strings.TrimSpace(from), 10, 64)
 		now, errNow := strconv.ParseInt(strings.TrimSpace(to), 10, 64)
-		if errOld != nil && number == 1 && errNow != nil { // a header
+		if errOld != nil && errNow != nil && number == 1 && to != "" && !strings.ContainsAny(line, "0123456789") { // a header
 			continue
 		}
 		if errOld != nil || errNow != nil || now < 1 {
@@ -245,14 +246,20 @@ func readGroupMap(file string) (map[int64]int64, error) {
 		}
 		groups[old] = now
 	}
+	if len(groups) == 0 {
+		return nil, &usageError{text: fmt.Sprintf("--group-map %s maps no group", file), hint: "give a line OLD,NEW for each group: the id in the snapshot, a comma, the id in the account"}
+	}
 	return groups, nil
 }
 
 // checkFolder refuses a folder that holds anything but the files that are to be written into it.
 func checkFolder(flag, dir string, ours ...string) error {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return nil //nolint:nilerr // it is made when it is needed, and that error counts
+		return &usageError{text: flag + ": " + err.Error(), hint: "name a new or empty folder"}
 	}
 	for _, e := range entries {
 		if !slices.Contains(ours, e.Name()) && !durable.IsTemp(e.Name()) {

@@ -31,10 +31,12 @@ type run struct {
 	journal *checkpoint.Run
 	resumed bool
 	// again says that the journal knew an unfinished run of this target, resumed or given up for --fresh.
-	again  bool
-	target string
-	begun  time.Time // by this process
-	since  time.Time // by the first process that worked on the run
+	again bool
+	// changes says that the account may be changed by now: whatever happens, there is something to go on with.
+	changes bool
+	target  string
+	begun   time.Time // by this process
+	since   time.Time // by the first process that worked on the run
 }
 
 // checkpointFor is the journal of a run that works on target.
@@ -228,7 +230,7 @@ func (r *run) end(ctx context.Context, err error, facts any) error {
 	switch {
 	case err == nil, planLeaves && !unfinishedIn(err): // what the plan left out is for a plan of its own
 		state = checkpoint.Complete
-	case exitOf(err) == exitUsage && !r.resumed: // there is nothing to go on with
+	case exitOf(err) == exitUsage && !r.resumed && !r.changes: // there is nothing to go on with
 		state = checkpoint.Abandoned
 	case errors.Is(err, context.Canceled):
 		state, hint = checkpoint.Interrupted, r.howToResume()

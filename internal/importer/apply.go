@@ -53,7 +53,11 @@ func Apply(ctx context.Context, account Account, source Source, plan Plan, pool 
 			policies = append(policies, item)
 		}
 	}
-	if err = errors.Join(err, pool.Run(ctx, policies...)); err != nil || !o.Together {
+	second := pool.Run(ctx, policies...)
+	if second != nil && !errors.Is(second, job.ErrIncomplete) && !errors.Is(second, job.ErrPending) {
+		return second // what ended the run, not what the origins left
+	}
+	if err = errors.Join(err, second); err != nil || !o.Together {
 		return err
 	}
 	production, err := a.production(ctx, pool.Journal, plan)

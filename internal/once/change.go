@@ -105,6 +105,9 @@ func (c *change[B, ID]) begin(ctx context.Context) (time.Time, error) {
 		return c.attempt(ctx)
 	}
 	found, err := c.Find(ctx, c.memo)
+	if closed(err) {
+		return time.Time{}, err
+	}
 	if err != nil {
 		return c.stay(ctx, err)
 	}

@@ -68,6 +68,12 @@ func verdictOf[ID comparable](reply Reply[ID], err error) cloudlet.Verdict {
 	return cloudlet.Unknown
 }
 
+// closed reports whether a look-up failed so that it will fail again: what it looks at is gone, or must not be seen.
+func closed(err error) bool {
+	status := cloudlet.StatusOf(err)
+	return status == cloudlet.NotFound || status == cloudlet.Forbidden
+}
+
 const tooMany = 429 // HTTP status Too Many Requests
 
 // passes reports whether a request that failed so may succeed later.

@@ -93,3 +93,19 @@ func (c *change[B, ID]) reached(state job.State) { c.state, c.before, c.early = 
 
 // now is the time as it is stored.
 func (c *change[B, ID]) now() time.Time { return c.Now().Round(0).UTC() }
+
+// MayTakeEffect is until when what a record speaks of may still take effect, because an attempt was cut off or its answer
+// was lost; the zero time where none is open, or the record is of something else.
+func MayTakeEffect(rec job.Record, window time.Duration) time.Time {
+	if rec.State != sent && rec.State != settle {
+		return time.Time{}
+	}
+	var memo struct {
+		Last  time.Time `json:"last"`
+		Ended time.Time `json:"ended"`
+	}
+	if json.Unmarshal(rec.Data, &memo) != nil || memo.Last.IsZero() {
+		return time.Time{}
+	}
+	return later(memo.Last, memo.Ended).Add(window)
+}

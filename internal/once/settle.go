@@ -20,6 +20,9 @@ func (c *change[B, ID]) reconcile(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	found, err := c.Find(ctx, c.memo)
+	if closed(err) && !began.Before(over) {
+		return time.Time{}, err
+	}
 	if err != nil {
 		c.before = nil
 		return c.stay(ctx, err)

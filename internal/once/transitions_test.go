@@ -89,6 +89,10 @@ func TestTransitions(t *testing.T) {
 			play: play{sends: []answer{unknown}, looks: slices.Repeat([]look{blind}, 99)},
 			want: settle + "find +10s find +20s find +40s find" + strings.Repeat(" +1m0s find", 8), err: job.ErrPending,
 		},
+		"look-ups that are refused": {
+			play: play{sends: []answer{unknown}, looks: slices.Repeat([]look{{err: apiError(403, cloudlet.Rejected)}}, 99)},
+			want: settle + "find +10s find +20s find +40s find", err: &cloudlet.APIError{},
+		},
 		"a look-up that ends the run": {play: play{sends: []answer{unknown}, looks: []look{{err: job.Stop(full)}}}, want: settle + "find", err: full},
 
 		"differs":                   {play: play{verifies: []error{differs}}, want: sent + "created get7 verify-failed", err: once.ErrDiffers},
@@ -111,6 +115,7 @@ func TestTransitions(t *testing.T) {
 		"resumed in intent, several":      {earlier: earlier("intent", 0, memo{}), play: play{looks: []look{{found: found{Ours: []int64{1, 2}}}}}, want: "find", err: once.ErrConflict},
 		"resumed in intent, a stranger":   {earlier: earlier("intent", 0, memo{}), play: play{looks: []look{taken}}, want: "find", err: once.ErrConflict},
 		"resumed in intent, not to see":   {earlier: earlier("intent", 0, memo{}), play: play{looks: []look{blind}}, want: "find +10s find sent POST " + made},
+		"resumed in intent, gone":         {earlier: earlier("intent", 0, memo{N: 1}), play: play{looks: []look{{err: apiError(404, cloudlet.Rejected)}}}, want: "find", err: &cloudlet.APIError{}},
 		"resumed in intent, too early":    {earlier: earlier("intent", -20*time.Second, memo{N: 1}), want: "+20s find sent POST " + made},
 		"resumed in sent":                 {earlier: earlier("sent", 30*time.Second, memo{N: 1}), want: "settle find +10s find +20s find +10s find intent sent POST " + made},
 		"resumed in sent, ours":           {earlier: earlier("sent", time.Second, memo{N: 1}), play: play{looks: []look{ours}}, want: "settle find " + made},
@@ -161,6 +166,31 @@ func TestTransitions(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What was sent and not answered may take effect until the settle window is over; nothing else may.
+func TestMayTakeEffect(t *testing.T) {
+	last := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	data := func(m memo) json.RawMessage {
+		text, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for name, c := range map[string]struct {
+		rec  job.Record
+		want time.Time
+	}{
+		"sent":           {job.Record{State: "sent", Data: data(memo{Format: 1, N: 1, Last: last})}, last.Add(time.Minute)},
+		"settle":         {job.Record{State: "settle", Data: data(memo{Format: 1, N: 1, Last: last, Ended: last.Add(time.Second)})}, last.Add(time.Second + time.Minute)},
+		"created":        {job.Record{State: "created", Data: data(memo{Format: 1, N: 1, Last: last})}, time.Time{}},
+		"something else": {job.Record{State: "sent", Data: json.RawMessage(`[]`)}, time.Time{}},
+	} {
+		if got := once.MayTakeEffect(c.rec, time.Minute); !got.Equal(c.want) {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }
 

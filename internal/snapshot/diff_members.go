@@ -30,7 +30,7 @@ func (d *Diff) members(a, b []byte) []MemberDiff {
 	left, right := membersOf(a), membersOf(b)
 	var found []MemberDiff
 	for _, name := range unionOf(left, right) {
-		if d.noted(name) {
+		if d.noted(name) || unsaid(name, left[name]) && unsaid(name, right[name]) {
 			continue
 		}
 		if m, differs := diffMember(name, left[name], right[name], `{"x":`, "}", "/0/x/"); differs {
@@ -38,6 +38,22 @@ func (d *Diff) members(a, b []byte) []MemberDiff {
 		}
 	}
 	return found
+}
+
+// unsaid reports whether a member of a policy or version says nothing: it is absent or null, an empty description, or says
+// that it is not deleted. What is sent without one comes back with one of the others.
+func unsaid(name string, values [][]byte) bool {
+	if len(values) != 1 {
+		return len(values) == 0
+	}
+	switch text := string(values[0]); name {
+	case "description":
+		return text == "null" || text == `""`
+	case "deleted":
+		return text == "null" || text == "false"
+	default:
+		return text == "null"
+	}
 }
 
 // membersOf are the values of a JSON object's members by name: one each, unless a name stands there more than once.
