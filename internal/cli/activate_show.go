@@ -188,6 +188,9 @@ func (a *app) activateSummary(ctx context.Context, w work, plan activations, _ e
 		case stateConflict:
 			summary.Conflicts = append(summary.Conflicts, item)
 		case statePending:
+			if item.Text == "" {
+				item.Text = "it was not waited for to the end; the same command goes on"
+			}
 			summary.Pending = append(summary.Pending, item)
 		case stateNotBegun:
 			item.Text = "what comes before it did not come to its end"

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -111,7 +112,7 @@ Try it without an account: cloudletmig demo`,
 		return pflag.NormalizedName(name)
 	})
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{text: err.Error(), hint: cmd.CommandPath() + " --help lists the flags"}
+		return &usageError{text: flagError(err), hint: cmd.CommandPath() + " --help lists the flags"}
 	})
 	root.AddCommand(a.exportCommand(), a.verifyCommand(), a.diffCommand(), a.listCommand(), a.convertCommand(), a.traceCommand(),
 		a.importCommand(), a.restoreCommand(), a.upgradeCommand(), a.activateCommand(), a.runsCommand(), a.resumeCommand(),
@@ -119,6 +120,20 @@ Try it without an account: cloudletmig demo`,
 	root.SetHelpCommand(a.helpCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
+}
+
+// flagError is the error of a flag without the names of functions that Go's own errors have.
+func flagError(err error) string {
+	text := err.Error()
+	for _, mended := range []struct{ from, to string }{
+		{`strconv\.Parse\w+: parsing "([^"]*)": invalid syntax`, `"$1" is no number`},
+		{`strconv\.Parse\w+: parsing "([^"]*)": value out of range`, `"$1" is too large`},
+		{`time: missing unit in duration "([^"]*)"`, `"$1" has no unit, such as ${1}s`},
+		{`time: invalid duration "([^"]*)"`, `"$1" is no duration, such as 30s or 5m`},
+	} {
+		text = regexp.MustCompile(mended.from).ReplaceAllString(text, mended.to)
+	}
+	return text
 }
 
 // prepare checks the global flags and opens the log, before any command runs.

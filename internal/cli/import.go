@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/importer"
 	"cloudletmig/internal/report"
+	"cloudletmig/internal/snapshot"
 )
 
 // importOptions are the flags of import. Those that decide the work are what a run that goes on must have again.
@@ -72,7 +74,7 @@ a minute are sent (v2: 30). A legacy policy needs a property; --property associa
 	f.Int64Var(&o.Group, "group", 0, "`ID` of the group for policies that are made")
 	f.StringVar(&o.OnExisting, "on-existing", importer.OnExistingVersion, "what to do with our policies that differ: version (add one), skip or fail")
 	f.BoolVar(&o.Adopt, "adopt", false, "take over policies of these names that somebody else made")
-	f.StringSliceVar(&o.Activate, "activate", nil, "activate on these networks: staging or staging,production")
+	f.StringSliceVar(&o.Activate, "activate", nil, "activate on these networks: staging, or staging,production; production alone means both, for staging comes first")
 	f.StringArrayVar(&o.Properties, "property", nil, "v2: associate the policies with the property `NAME`, for good (repeatable)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and send nothing")
 	o.deadline.register(f)
@@ -232,6 +234,9 @@ func openChunks(args []string) (*chunkInput, error) {
 		if info, err := os.Stat(file); err != nil || info.IsDir() {
 			return nil, &usageError{text: fmt.Sprintf("import: %s is no file", cloudlet.Printable(file)), hint: "give one folder, or JSON files"}
 		}
+		if slices.Contains([]string{".csv", ".tsv", ".xlsx", ".zip"}, strings.ToLower(filepath.Ext(file))) {
+			return nil, &usageError{text: fmt.Sprintf("import: %s is a sheet, not JSON with match rules", cloudlet.Printable(file)), hint: "cloudletmig convert makes a folder of it that can be imported"}
+		}
 		name := strings.TrimSuffix(filepath.Base(file), ".json")
 		in.chunks = append(in.chunks, importer.Chunk{Policy: name, Ref: file, Owner: name})
 	}
@@ -240,6 +245,9 @@ func openChunks(args []string) (*chunkInput, error) {
 
 func openSet(dir string) (*chunkInput, error) {
 	set, err := chunkset.Open(dir)
+	if _, noManifest := os.Stat(filepath.Join(dir, snapshot.ManifestFile)); err != nil && noManifest == nil {
+		return nil, &usageError{text: "import: " + dir + " is a snapshot, not a converted folder", hint: "cloudletmig restore " + dir + " brings it into an account"}
+	}
 	if err != nil {
 		return nil, &usageError{text: "import: " + err.Error(), hint: "name a folder that convert wrote, or JSON files with matchRules"}
 	}

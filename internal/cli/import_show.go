@@ -339,9 +339,10 @@ func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err 
 		headline += ", INCOMPLETE"
 	}
 	summary := report.Summary{Headline: headline, Facts: []report.Fact{
-		{Name: "policies", Value: fmt.Sprintf("%s of %s as wanted, %s made", report.Number(done), report.Number(len(results)), report.Number(made))},
+		{Name: whatOf(plan), Value: fmt.Sprintf("%s of %s as wanted, %s made", report.Number(done), report.Number(len(results)), report.Number(made))},
 		{Name: "versions made", Value: report.Number(versions)},
-		{Name: "requests", Value: fmt.Sprintf("%s, %s retries", report.Number(stats.Requests), report.Number(stats.Retries))},
+		{Name: "requests", Value: fmt.Sprintf("%s, %s retries, %s answers of status 429", report.Number(stats.Requests), report.Number(stats.Retries), report.Number(stats.Throttled))},
+		{Name: "waited for limits", Value: report.Duration(stats.Waited)},
 		{Name: "time", Value: report.Duration(time.Since(w.run.begun))},
 	}, Failed: w.tally.Failed, Conflicts: w.tally.Conflicts, Pending: w.tally.Pending, Notes: end.notes}
 	for _, r := range results {
@@ -350,6 +351,16 @@ func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err 
 		}
 	}
 	return results, summary.Text(a.out)
+}
+
+// whatOf is what a plan is about.
+func whatOf(plan importer.Plan) string {
+	for _, p := range plan.Policies {
+		if p.IsOrigin() {
+			return "policies and origins"
+		}
+	}
+	return "policies"
 }
 
 func idText(id int64) string {

@@ -90,7 +90,7 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 		plan, err = c.make(ctx, client)
 	}
 	if err != nil {
-		return err
+		return early(ctx, err)
 	}
 	if err := c.present(a, plan, earlier); err != nil {
 		return err
@@ -106,7 +106,7 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 		return c.leaves(plan)
 	case question != "":
 		if err := a.agree(ctx, question); err != nil {
-			return err
+			return early(ctx, err)
 		}
 	}
 	r, err := a.beginOn(ctx, c.kind, c.target, c.journal, c.options, creds)
@@ -118,6 +118,14 @@ func runPlanned[P any](ctx context.Context, a *app, c planned[P]) error {
 		err = c.carryOut(ctx, r, client, plan)
 	}
 	return r.end(ctx, err, a.document)
+}
+
+// early says of an interruption that nothing was sent yet.
+func early(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("interrupted before anything was sent: %w", ctx.Err())
 }
 
 // earlier is the plan of the unfinished run that the command goes on with, and the run's id; empty where there is none.
