@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -411,13 +410,11 @@ func (c *creator) first(key string, p Planned, id int64, v Version, fresh bool, 
 func (c *creator) origin(key string, p Planned, then func(here bool) []job.Item) func(context.Context, *job.Task) (job.Step, error) {
 	e := effect[nothing, string](c, key)
 	e.Marker, e.Wanted = "", p.Name
-	here, refused := false, false
-	e.Send = func(ctx context.Context, memo once.Memo[nothing, string]) (once.Reply[string], error) {
+	here := false
+	e.Send = func(ctx context.Context, _ once.Memo[nothing, string]) (once.Reply[string], error) {
 		here = true
 		answer, err := c.account.Send(ctx, cloudlet.CreateOrigin(p.Name, p.Description))
 		reply := once.Reply[string]{RetryAt: answer.Rate.Next}
-		api, ok := errors.AsType[*cloudlet.APIError](err)
-		refused = ok && api.Verdict == cloudlet.Conflict && (memo.N == 1 || refused) // no attempt had an unknown end
 		if err == nil {
 			reply.ID = textOf(answer.Body, "originId")
 		}
@@ -438,7 +435,7 @@ func (c *creator) origin(key string, p Planned, then func(here bool) []job.Item)
 				continue
 			}
 			found.Seen = string(bytes.TrimSpace(doc))
-			if memo.N > 0 && !refused && textOf(doc, "description") == p.Description {
+			if memo.Lost && textOf(doc, "description") == p.Description {
 				found.Ours = []string{p.Name}
 			} else {
 				found.Taken = "the origin was made by somebody else"

@@ -64,7 +64,7 @@ func (c *change[B, ID]) advance(ctx context.Context) (time.Time, error) {
 	case intent:
 		return c.begin(ctx)
 	case sent: // by a process that ended before it recorded an answer
-		c.memo.Why = "the program ended before it had an answer"
+		c.memo.Why, c.memo.Lost = "the program ended before it had an answer", true
 		return time.Time{}, c.save(ctx, settle)
 	case settle:
 		return c.reconcile(ctx)
@@ -168,6 +168,7 @@ func (c *change[B, ID]) ended(ctx context.Context, verdict cloudlet.Verdict, rep
 		}
 		c.waited, c.polls = 0, 0
 	case cloudlet.Conflict, cloudlet.Unknown:
+		m.Lost = m.Lost || verdict == cloudlet.Unknown
 		to = settle
 		c.polls = 0
 		if err == nil {

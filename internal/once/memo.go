@@ -37,8 +37,10 @@ type Memo[B any, ID comparable] struct {
 	Ended     time.Time `json:"ended,omitzero"`
 	NotBefore time.Time `json:"not_before,omitzero"` // the API wants no attempt before
 	ID        ID        `json:"id,omitzero"`         // what was made or adopted
-	Adopted   bool      `json:"adopted,omitempty"`   // found by a look-up or by Baseline, not named by an answer
-	Why       string    `json:"why,omitempty"`       // what led to this state, where it was no success
+	// Lost says that the end of some attempt is not known: only then can something be there that no answer named.
+	Lost    bool   `json:"lost,omitempty"`
+	Adopted bool   `json:"adopted,omitempty"` // found by a look-up or by Baseline, not named by an answer
+	Why     string `json:"why,omitempty"`     // what led to this state, where it was no success
 }
 
 // MemoOf reads the memo of a record that Do left, such as that of the item before. It is an error when the record is of

@@ -169,6 +169,37 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
+// Only after an attempt whose end is not known can something be there that no answer named; a look-up is told so.
+func TestLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		first   answer
+		earlier *job.Record
+		want    bool
+	}{
+		"conflict":        {first: conflict},
+		"unknown":         {first: unknown, want: true},
+		"resumed in sent": {earlier: &job.Record{Key: "x", State: "sent", Data: record(time.Second, memo{N: 1})}, want: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &play{Memory: &job.Memory{}, last: time.Now(), sends: []answer{c.first}}
+			if c.earlier != nil {
+				p.state = c.earlier.State
+				if err := p.Memory.Put(t.Context(), atStart(*c.earlier)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			e, lost := p.effect(), false
+			e.Find = func(_ context.Context, m memo) (found, error) {
+				lost = m.Lost
+				return found{Ours: []int64{7}}, nil
+			}
+			if err := (job.Pool{Journal: p}).Run(t.Context(), job.Item{Key: "x", Do: e.Do()}); err != nil || lost != c.want {
+				t.Errorf("%s: lost is %t, %v", name, lost, err)
+			}
+		})
+	}
+}
+
 // What was sent and not answered may take effect until the settle window is over; nothing else may.
 func TestMayTakeEffect(t *testing.T) {
 	last := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

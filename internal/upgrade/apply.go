@@ -110,7 +110,7 @@ func (u *upgrader) clone(ctx context.Context, p Planned) job.Item {
 		return reply, err
 	}
 	e.Find = func(ctx context.Context, memo once.Memo[absent, int64]) (once.Found[int64], error) {
-		return u.find(ctx, p, memo.N > 0)
+		return u.find(ctx, p, memo.Lost)
 	}
 	e.Then = func(memo once.Memo[absent, int64]) []job.Item {
 		if memo.ID == 0 { // the API refused to clone it
@@ -184,7 +184,7 @@ func named(all []cloudlet.Policy, name string) *cloudlet.Policy {
 }
 
 // find looks for the clone.
-func (u *upgrader) find(ctx context.Context, p Planned, sent bool) (once.Found[int64], error) {
+func (u *upgrader) find(ctx context.Context, p Planned, lost bool) (once.Found[int64], error) {
 	var found once.Found[int64]
 	all, err := listPolicies(ctx, u.account, cloudlet.V3)
 	x := named(all, p.NewName)
@@ -200,10 +200,10 @@ func (u *upgrader) find(ctx context.Context, p Planned, sent bool) (once.Found[i
 		return found, err
 	}
 	found.Seen = fmt.Sprintf("%d %s", x.ID, text)
-	if sent && x.Type == p.Type && sameContent(p.Carry, versions) {
+	if lost && x.Type == p.Type && sameContent(p.Carry, versions) {
 		found.Ours = []int64{x.ID}
 	} else {
-		found.Taken = fmt.Sprintf("shared policy %d has the name %s and not the carried versions", x.ID, p.NewName)
+		found.Taken = fmt.Sprintf("shared policy %d has the name %s and was not made by this run", x.ID, p.NewName)
 	}
 	return found, nil
 }
