@@ -177,25 +177,11 @@ func changesOf(ctx context.Context, info checkpoint.RunInfo, kept job.Journal) (
 	if err != nil {
 		return nil, nil, err
 	}
-	live, err = putLive(ctx, kept)
-	return made, live, err
-}
-
-// putLive are the activations that a run began. How those ended that it did not see to their end, the account tells.
-func putLive(ctx context.Context, kept job.Journal) (live []undo.Live, err error) {
-	for rec, err := range kept.All(ctx, "") {
-		if err != nil {
-			return nil, err
-		}
-		var memo activate.Memo
-		if json.Unmarshal(rec.Data, &memo) != nil || memo.Base.Target.Version == 0 { // of something else
-			continue
-		}
-		if memo.N > 0 && memo.ID != "" {
-			live = append(live, undo.Live{Target: memo.Base.Target, Previous: memo.Base.Effective})
-		}
+	begun, err := activate.Begun(ctx, kept)
+	for _, memo := range begun {
+		live = append(live, undo.Live{Target: memo.Base.Target, Previous: memo.Base.Effective})
 	}
-	return live, nil
+	return made, live, err
 }
 
 func importMade(ctx context.Context, kept job.Journal, rec job.Record) (made []undo.Made, err error) {

@@ -222,7 +222,7 @@ func (m *maker) removeVersion(ctx context.Context, x Made, v Version, versions [
 	case i < 0:
 		return nil
 	case slices.Contains(after, v.Number):
-		m.stay(item, "it is live")
+		m.stay(item, "it is live or about to be")
 		return nil
 	}
 	why, err := written(ctx, m.account, m.hash, x.API, x.Policy, versions[i], []Version{v})
@@ -283,7 +283,7 @@ func (m *maker) liveAfter(x Made, rows []cloudlet.Activation) []int64 {
 func (m *maker) removePolicy(ctx context.Context, x Made, versions []cloudlet.Version, after []int64) error {
 	item := fmt.Sprintf("%s:%d %s", x.API, x.Policy, cloudlet.Printable(x.Name))
 	if len(after) > 0 {
-		m.stay(item, "version %d of it is live", after[0])
+		m.stay(item, "version %d of it is live or about to be", after[0])
 		return nil
 	}
 	others, err := others(ctx, m.account, m.hash, x.API, x.Policy, versions, x.Versions)
