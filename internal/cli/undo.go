@@ -28,7 +28,7 @@ func (a *app) runsUndoCommand() *cobra.Command {
 		Long: `undo makes the reverse of what a run of import, restore, upgrade or activate did, shows it and, after the question, carries it out:
 the versions that were live before go live again; what went live where nothing was is deactivated (shared policies only); policies and
 versions that the run made, that are not live any more and that hold what the run put into them are removed. Nothing else is touched:
-what somebody else put live, added or edited since stays, and is named.
+what somebody else put live, added or edited since stays, and is named. Properties are not looked at.
 
 A run that is not at its end is finished first, with resume or the same command. A run that ended with failures can be undone; it is
 given up then, and its command begins anew. The journal keeps what the newest 20 finished runs did; older ones cannot be undone.`,
