@@ -92,6 +92,9 @@ func (a *app) undo(ctx context.Context, id string, dryRun bool, wait time.Durati
 			if err != nil {
 				headline = "Undone, INCOMPLETE: run " + plan.Run
 			}
+			if n := len(plan.Stays); n > 0 {
+				headline += fmt.Sprintf("; what the plan says stays is not (%d)", n)
+			}
 			summary := report.Summary{Headline: headline, Failed: w.tally.Failed, Conflicts: w.tally.Conflicts, Pending: w.tally.Pending}
 			return summary.Text(a.out)
 		},
