@@ -8,8 +8,8 @@ import (
 	"cloudletmig/internal/job"
 )
 
-// Begun gives the activations that a run began and saw to their end, in order of their keys. Those that were live or under
-// way before are not among them.
+// Begun gives the activations that a run began, in order of their keys, whether or not it saw them to their end: how the
+// others ended the account tells. Those that were live or under way before are not among them.
 func Begun(ctx context.Context, journal job.Journal) ([]Memo, error) {
 	var begun []Memo
 	for rec, err := range journal.All(ctx, "") {
@@ -20,7 +20,7 @@ func Begun(ctx context.Context, journal job.Journal) ([]Memo, error) {
 		if json.Unmarshal(rec.Data, &memo) != nil || memo.Base.Target.Version == 0 {
 			continue // a record of something else
 		}
-		if rec.State == job.Done && memo.N > 0 {
+		if memo.N > 0 && memo.ID != "" {
 			begun = append(begun, memo)
 		}
 	}

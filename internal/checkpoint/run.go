@@ -18,7 +18,7 @@ const (
 	Failed      = "failed"      // ended by an error of the run itself
 	Incomplete  = "incomplete"  // ended, but some items failed
 	Complete    = "complete"
-	Abandoned   = "abandoned" // unfinished, with nothing to go on with: started again with Fresh, or ended before it did anything
+	Abandoned   = "abandoned" // unfinished, with nothing to go on with: started again with Fresh, undone, or ended before it did anything
 )
 
 // RunInfo describes a run.
@@ -158,6 +158,29 @@ func (r *Run) End(ctx context.Context, state string, exit int, summary json.RawM
 	})
 	if err != nil {
 		return r.db.using(ctx, "write", err)
+	}
+	return nil
+}
+
+// Abandon ends an unfinished run for good: it has nothing to go on with. One that has ended stays as it is.
+func (db *DB) Abandon(ctx context.Context, id string) error {
+	err := inTx(ctx, db.sql, func(tx *sql.Tx) error {
+		rows, err := queryRuns(ctx, tx, "WHERE id = ?", id)
+		switch {
+		case err != nil:
+			return err
+		case len(rows) == 0:
+			return fmt.Errorf("find run %q in %s: %w", id, db.path, ErrNoRun)
+		case rows[0].State == Running:
+			return fmt.Errorf("run %s is under way", id)
+		case !rows[0].Unfinished():
+			return nil
+		}
+		rows[0].State = Abandoned
+		return rows[0].store(ctx, tx)
+	})
+	if err != nil {
+		return db.using(ctx, "write", err)
 	}
 	return nil
 }

@@ -352,3 +352,38 @@ func TestPutLogged(t *testing.T) {
 		t.Errorf("%v, %v", all, err)
 	}
 }
+
+func TestAbandon(t *testing.T) {
+	db := open(t, journalPath(t))
+	info := RunInfo{Kind: "import", Target: "dir"}
+	run := begin(t, db, info)
+	put(t, run, job.Record{Key: "a", State: job.Done})
+	if err := db.Abandon(t.Context(), run.ID()); err == nil {
+		t.Error("a run that is under way was abandoned")
+	}
+	state := func(id string) string {
+		t.Helper()
+		got, err := db.Run(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.State
+	}
+	for ended, want := range map[string]string{Incomplete: Abandoned, Interrupted: Abandoned, Complete: Complete, Abandoned: Abandoned} {
+		if err := run.End(t.Context(), ended, 3, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Abandon(t.Context(), run.ID()); err != nil {
+			t.Error(err)
+		}
+		if got := state(run.ID()); got != want {
+			t.Errorf("%s became %s, not %s", ended, got, want)
+		}
+	}
+	if next := begin(t, db, info); next.ID() == run.ID() {
+		t.Error("the run goes on")
+	}
+	if err := db.Abandon(t.Context(), "00000000"); !errors.Is(err, ErrNoRun) {
+		t.Errorf("a run that is not there: %v", err)
+	}
+}

@@ -27,8 +27,11 @@ func (a *app) runsUndoCommand() *cobra.Command {
 		Short: "Put back what a run changed in the account",
 		Long: `undo makes the reverse of what a run of import, restore, upgrade or activate did, shows it and, after the question, carries it out:
 the versions that were live before go live again; what went live where nothing was is deactivated (shared policies only); policies and
-versions that the run made and that are not live any more are removed. Nothing else is touched: what somebody else put live or added
-since stays, and is named.`,
+versions that the run made, that are not live any more and that hold what the run put into them are removed. Nothing else is touched:
+what somebody else put live, added or edited since stays, and is named. Properties are not looked at.
+
+A run that is not at its end is finished first, with resume or the same command. A run that ended with failures can be undone; it is
+given up then, and its command begins anew. The journal keeps what the newest 20 finished runs did; older ones cannot be undone.`,
 		Example: `  cloudletmig runs --checkpoint redirects.imported.checkpoint.db
   cloudletmig runs undo 1a2b3c4d --checkpoint redirects.imported.checkpoint.db`,
 		Args: exactly("RUN"),
@@ -48,10 +51,7 @@ func (a *app) undo(ctx context.Context, id string, dryRun bool, wait time.Durati
 	if err != nil {
 		return err
 	}
-	if info.Unfinished() {
-		a.log.Warn("the run is unfinished: what it had under way is not known and not undone; finish it first", "run", info.ID)
-	}
-	made, live, err := changesOf(ctx, info.Kind, kept)
+	open, err := undoable(ctx, info, kept)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,15 @@ func (a *app) undo(ctx context.Context, id string, dryRun bool, wait time.Durati
 			if fingerprint(a.creds) != info.Fingerprint {
 				return undo.Plan{}, &foreignRun{info.ID}
 			}
-			return undo.Make(ctx, client, info.ID, made, live)
+			made, live, err := changesOf(ctx, info, kept)
+			if err != nil {
+				return undo.Plan{}, err
+			}
+			plan, err := undo.Make(ctx, client, hashOfRules, info.ID, made, live)
+			for _, key := range open {
+				plan.Stays = append(plan.Stays, undo.Stay{Item: key, Text: "the run was given up before it knew whether its request had an effect; look for it by hand"})
+			}
+			return plan, err
 		},
 		show: a.showUndo, refuse: func(undo.Plan) error { return nil }, leaves: func(undo.Plan) error { return nil },
 		question: func(plan undo.Plan) string {
@@ -71,7 +79,10 @@ func (a *app) undo(ctx context.Context, id string, dryRun bool, wait time.Durati
 			return fmt.Sprintf("Carry out these %d steps?", len(plan.Steps))
 		},
 		apply: func(ctx context.Context, w work, plan undo.Plan) error {
-			return undo.Apply(ctx, w.client, plan, w.pool, undo.Options{Queue: w.queue, Poll: w.poll})
+			if err := w.run.db.Abandon(ctx, plan.Run); err != nil { // from here on it has nothing to go on with
+				return err
+			}
+			return undo.Apply(ctx, w.client, plan, w.pool, undo.Options{Queue: w.queue, Poll: w.poll, Hash: hashOfRules})
 		},
 		finish: func(_ context.Context, w work, plan undo.Plan, err error) error {
 			if a.global.Output != "text" {
@@ -80,6 +91,9 @@ func (a *app) undo(ctx context.Context, id string, dryRun bool, wait time.Durati
 			headline := "Undone: run " + plan.Run
 			if err != nil {
 				headline = "Undone, INCOMPLETE: run " + plan.Run
+			}
+			if n := len(plan.Stays); n > 0 {
+				headline += fmt.Sprintf("; what the plan says stays is not (%d)", n)
 			}
 			summary := report.Summary{Headline: headline, Failed: w.tally.Failed, Conflicts: w.tally.Conflicts, Pending: w.tally.Pending}
 			return summary.Text(a.out)
@@ -115,21 +129,53 @@ func (e *foreignRun) Error() string { return "run " + e.id + " worked on another
 func (e *foreignRun) Hint() string         { return "nothing was sent; use the credentials of that account" }
 func (e *foreignRun) Is(target error) bool { return target == checkpoint.ErrChanged }
 
-// changesOf reads from a run's records what it made and what it put live.
-func changesOf(ctx context.Context, kind string, kept job.Journal) (made []undo.Made, live []undo.Live, err error) {
-	rec, ok, err := kept.Get(ctx, planKey)
-	if err != nil {
-		return nil, nil, err
-	}
-	switch {
-	case !ok && kind != "activate":
-	case kind == "import" || kind == "restore":
-		made, err = importMade(ctx, kept, rec)
-	case kind == "upgrade":
-		made, err = upgradeMade(ctx, kept, rec)
-	case kind == "activate":
+// hashOfRules is the hash of the document of a policy's version, of either API.
+func hashOfRules(doc []byte) (string, error) {
+	return importer.Hash(importer.Policy{API: cloudlet.V3}, doc)
+}
+
+// undoable says why a run cannot be undone, or gives the items of which it is not known, and will not be, whether their
+// requests had an effect: there are none of them but in a run that was given up.
+func undoable(ctx context.Context, info checkpoint.RunInfo, kept job.Journal) (open []string, err error) {
+	switch info.Kind {
+	case "import", "restore", "upgrade", "activate":
 	default:
-		return nil, nil, &usageError{text: fmt.Sprintf("a run of %s changed nothing in the account", kind), hint: "runs of import, restore, upgrade and activate can be undone"}
+		return nil, &usageError{text: fmt.Sprintf("a run of %s cannot be undone", info.Kind), hint: "runs of import, restore, upgrade and activate can"}
+	}
+	for rec, err := range kept.All(ctx, "") {
+		if err != nil {
+			return nil, err
+		}
+		if rec.State == "sent" || rec.State == "settle" { // of once: an attempt that may have an effect
+			open = append(open, rec.Key)
+		}
+	}
+	if info.Unfinished() && (info.State != checkpoint.Incomplete || len(open) > 0) {
+		return nil, &usageError{
+			text: fmt.Sprintf("run %s is %s: what it had under way is not known, so it cannot be undone yet", info.ID, info.State),
+			hint: "finish it first: cloudletmig resume " + info.ID + "; or give it up with its own command and --fresh; then undo it",
+		}
+	}
+	return open, nil
+}
+
+// changesOf reads from a run's records what it made and what it put live.
+func changesOf(ctx context.Context, info checkpoint.RunInfo, kept job.Journal) (made []undo.Made, live []undo.Live, err error) {
+	rec, ok, err := kept.Get(ctx, planKey)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case !ok && (info.Items > 0 || info.State == checkpoint.Complete):
+		return nil, nil, &usageError{
+			text: fmt.Sprintf("run %s cannot be undone: the journal no longer keeps what it did", info.ID),
+			hint: fmt.Sprintf("it keeps that of the newest %d finished runs; what is in the account now, list shows", keptRuns),
+		}
+	case !ok: // it ended before it had a plan
+		return nil, nil, nil
+	case info.Kind == "upgrade":
+		made, err = upgradeMade(ctx, kept, rec)
+	case info.Kind != "activate":
+		made, err = importMade(ctx, kept, rec)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -154,12 +200,22 @@ func importMade(ctx context.Context, kept job.Journal, rec job.Record) (made []u
 		switch {
 		case p.IsOrigin() && (r.Made || r.Added > 0):
 			made = append(made, undo.Made{Origin: p.Name})
-		case p.First && p.Action == importer.Append: // version 1 was there, empty: it cannot be taken back
 		case r.Made || r.Added > 0:
-			made = append(made, undo.Made{API: p.API, Policy: r.ID, Name: p.Name, Created: r.Made, Versions: r.MadeVersions()})
+			made = append(made, undo.Made{
+				API: p.API, Policy: r.ID, Name: p.Name, Created: r.Made, Versions: madeVersions(r.MadeVersions(p)),
+				Filled: p.First && p.Action == importer.Append,
+			})
 		}
 	}
 	return made, nil
+}
+
+func madeVersions(made []importer.MadeVersion) []undo.Version {
+	versions := make([]undo.Version, 0, len(made))
+	for _, v := range made {
+		versions = append(versions, undo.Version(v))
+	}
+	return versions
 }
 
 func upgradeMade(ctx context.Context, kept job.Journal, rec job.Record) (made []undo.Made, err error) {
@@ -173,7 +229,7 @@ func upgradeMade(ctx context.Context, kept job.Journal, rec job.Record) (made []
 			return nil, err
 		}
 		if id != 0 && (created || len(versions) > 0) {
-			made = append(made, undo.Made{API: cloudlet.V3, Policy: id, Name: p.NewName, Created: created, Versions: versions})
+			made = append(made, undo.Made{API: cloudlet.V3, Policy: id, Name: p.NewName, Created: created, Versions: madeVersions(versions)})
 		}
 	}
 	return made, nil

@@ -105,11 +105,22 @@ func madeBy[B any, ID comparable](ctx context.Context, journal job.Journal, key 
 	return memo.ID, err == nil && rec.State == job.Done, err
 }
 
-// MadeVersions are the numbers, in the account, of the versions that this run made.
-func (r Result) MadeVersions() []int64 {
-	var numbers []int64
-	for _, p := range r.Versions[len(r.Versions)-r.Added:] {
-		numbers = append(numbers, p.To)
+// MadeVersion is a version that a run made, as it left it.
+type MadeVersion struct {
+	Number      int64 // in the account; 0 where it is not known
+	Hash        string
+	Description string
+}
+
+// MadeVersions are the versions that this run made of the policy that it is the result of.
+func (r Result) MadeVersions(p Planned) []MadeVersion {
+	var made []MadeVersion
+	for _, pair := range r.Versions[len(r.Versions)-r.Added:] {
+		for _, v := range p.Add {
+			if v.Number == pair.From {
+				made = append(made, MadeVersion{pair.To, v.Hash, v.Description})
+			}
+		}
 	}
-	return numbers
+	return made
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"cloudletmig/internal/activate"
@@ -18,10 +19,16 @@ type Options struct {
 	Queue *activate.Queue
 	Poll  time.Duration // pause before a removal with an unknown end is looked at again
 	Now   func() time.Time
+	// Hash tells whether a version still holds what the run put into it.
+	Hash Hash
 }
 
-// attempts is how often one process sends a removal whose answers are lost.
-const attempts = 10
+// How often one process sends a removal: so often when answers are lost, and so often when the API says that it has too
+// much to do.
+const (
+	attempts = 10
+	patience = 100
+)
 
 // Apply carries out a plan, with items on the pool: policies side by side, the steps of one in order. The error is that of
 // job.Pool.Run. A removal may be sent again after a lost answer: it has the same end, and before each what is there is
@@ -76,7 +83,7 @@ func (u *undoer) remove(s Step, then func() []job.Item) job.Item {
 		key = fmt.Sprintf("%s/versions/%d", key, s.Version)
 		change, at = s.API.DeleteVersion(s.Policy, s.Version), s.API.Version(s.Policy, s.Version)
 	}
-	sent := 0
+	sent, waits := 0, 0
 	return job.Item{Key: key, Do: func(ctx context.Context, t *job.Task) (job.Step, error) {
 		if rec, known, err := t.Earlier(ctx); err != nil || known && rec.State == job.Done {
 			return job.Step{Kept: true, Next: then()}, err
@@ -88,22 +95,32 @@ func (u *undoer) remove(s Step, then func() []job.Item) job.Item {
 		if gone {
 			return job.Step{Next: then()}, nil
 		}
-		if sent++; sent > attempts {
-			return job.Step{}, fmt.Errorf("%w: %s was sent %d times and is still there", job.ErrPending, s, attempts)
+		if sent >= attempts || waits >= patience {
+			return job.Step{}, fmt.Errorf("%w: %s was sent %d times and is still there", job.ErrPending, s, sent+waits)
 		}
-		_, err = u.account.Send(context.WithoutCancel(ctx), change)
+		answer, err := u.account.Send(context.WithoutCancel(ctx), change)
+		soon := u.o.Now().Add(u.o.Poll)
 		api, ok := errors.AsType[*cloudlet.APIError](err)
 		switch {
-		case err == nil:
+		case err == nil, ok && api.Status == cloudlet.NotFound:
 			return job.Step{Next: then()}, nil
-		case ok && (api.Verdict == cloudlet.Unknown || api.Verdict == cloudlet.NotSent || api.Status == 429):
-			return job.Step{Again: u.o.Now().Add(u.o.Poll)}, nil
+		case ok && api.Status == tooMany:
+			waits++
+			return job.Step{Again: latest(soon, answer.Rate.Next, api.RetryAt)}, nil
+		case ok && (api.Verdict == cloudlet.Unknown || api.Verdict == cloudlet.NotSent):
+			sent++
+			return job.Step{Again: soon}, nil
 		}
 		return job.Step{}, err
 	}}
 }
 
-// gone reports whether what is to be removed is gone. A policy to which somebody has added versions since is a conflict.
+// tooMany is the HTTP status Too Many Requests.
+const tooMany = 429
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
+
+// gone reports whether what is to be removed is gone. What somebody has added or edited since is a conflict.
 func (u *undoer) gone(ctx context.Context, s Step, at cloudlet.Resource) (bool, error) {
 	text, err := u.account.Get(ctx, at)
 	if cloudlet.StatusOf(err) == cloudlet.NotFound {
@@ -112,22 +129,28 @@ func (u *undoer) gone(ctx context.Context, s Step, at cloudlet.Resource) (bool, 
 	if err != nil {
 		return false, err
 	}
+	var versions []cloudlet.Version
 	if s.Action == RemoveVersion {
 		v, err := cloudlet.ParseVersion(text)
-		return v.Deleted, err
-	}
-	p, err := cloudlet.ParsePolicy(s.API, text)
-	if err != nil || p.Deleted {
-		return p.Deleted, err
-	}
-	if text, err = u.account.Get(ctx, s.API.Versions(s.Policy, false)); err != nil {
-		return false, err
-	}
-	versions, err := cloudlet.ParseList(text, cloudlet.ParseVersion)
-	for _, v := range versions {
-		if first := s.API == cloudlet.V2 && v.Number == 1; !v.Deleted && !first && !slices.Contains(s.Versions, v.Number) {
-			return false, once.Stranger(s.key(), fmt.Sprintf("version %d was added by %s; the policy stays", v.Number, cloudlet.Printable(v.ModifiedBy)))
+		if err != nil || v.Deleted {
+			return v.Deleted, err
 		}
+		versions = []cloudlet.Version{v}
+	} else {
+		p, err := cloudlet.ParsePolicy(s.API, text)
+		if err != nil || p.Deleted {
+			return p.Deleted, err
+		}
+		if text, err = u.account.Get(ctx, s.API.Versions(s.Policy, false)); err != nil {
+			return false, err
+		}
+		if versions, err = cloudlet.ParseList(text, cloudlet.ParseVersion); err != nil {
+			return false, err
+		}
+	}
+	others, err := others(ctx, u.account, u.o.Hash, s.API, s.Policy, versions, s.Versions)
+	if err == nil && len(others) > 0 {
+		err = once.Stranger(s.key(), strings.Join(others, ", ")+"; it stays")
 	}
 	return false, err
 }

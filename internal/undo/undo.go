@@ -1,5 +1,5 @@
 // Package undo puts back what a run changed: what was live before it goes live again, and what it made and is not live is
-// removed. What others did since stays as it is.
+// removed. What others did since stays as it is: a version is only removed while it holds what the run put into it.
 package undo
 
 import (
@@ -20,15 +20,27 @@ type Account interface {
 	Send(ctx context.Context, c cloudlet.Change) (cloudlet.Answer, error)
 }
 
+// Hash is the hash by which the document of a version is compared with others.
+type Hash func(doc []byte) (string, error)
+
 // Made is what a run made of one policy.
 type Made struct {
 	API      cloudlet.API
 	Policy   int64
 	Name     string
-	Created  bool    // the policy itself
-	Versions []int64 // their numbers
+	Created  bool // the policy itself
+	Versions []Version
+	// Filled says that the run wrote into a version 1 that was there before it, empty. That is not taken back.
+	Filled bool
 	// Origin is a load-balancing origin instead; the API removes neither origins nor their versions.
 	Origin string
+}
+
+// Version is a version that a run made, as it left it.
+type Version struct {
+	Number      int64  `json:"number"` // 0: it is not known which number the content got
+	Hash        string `json:"hash"`
+	Description string `json:"description"`
 }
 
 // Live is an activation that a run began.
@@ -59,8 +71,8 @@ type Step struct {
 	Network cloudlet.Network `json:"network,omitempty"`
 	// Over is what the run put live, which Activate replaces.
 	Over int64 `json:"over,omitempty"`
-	// Versions are those that a policy may have when it is removed.
-	Versions []int64 `json:"versions,omitempty"`
+	// Versions are what is removed: with a policy all that it may have then, else the one version.
+	Versions []Version `json:"versions,omitempty"`
 }
 
 // Plan is what will be sent, and nothing else will.
@@ -101,8 +113,8 @@ func (s Step) String() string {
 }
 
 // Make reads how things stand and gives the plan that puts back what a run made and put live. It sends nothing.
-func Make(ctx context.Context, account Account, run string, made []Made, live []Live) (Plan, error) {
-	m := &maker{account: account, plan: Plan{Run: run, Steps: []Step{}}}
+func Make(ctx context.Context, account Account, hash Hash, run string, made []Made, live []Live) (Plan, error) {
+	m := &maker{account: account, hash: hash, plan: Plan{Run: run, Steps: []Step{}}}
 	slices.SortStableFunc(live, func(a, b Live) int { return cmp.Compare(a.Target.Network, b.Target.Network) }) // production before staging
 	for _, l := range live {
 		if err := m.live(ctx, l); err != nil {
@@ -119,6 +131,7 @@ func Make(ctx context.Context, account Account, run string, made []Made, live []
 
 type maker struct {
 	account Account
+	hash    Hash
 	plan    Plan
 }
 
@@ -144,9 +157,9 @@ func (m *maker) live(ctx context.Context, l Live) error {
 	switch {
 	case in.Pending != 0:
 		m.stay(t.String(), "an activation of version %d is under way there; undo again when it is over", in.Pending)
+	case in.Effective == l.Previous: // it came to nothing, was live before, or somebody has put it back
 	case in.Effective != t.Version:
 		m.stay(t.String(), "version %d is live there now, which this run did not put there", in.Effective)
-	case l.Previous == t.Version: // it was live before
 	case l.Previous != 0:
 		s.Action, s.Version = Activate, l.Previous
 		m.add(s)
@@ -188,18 +201,38 @@ func (m *maker) made(ctx context.Context, x Made) error {
 	}
 	after := m.liveAfter(x, rows)
 	if x.Created {
-		m.removePolicy(x, versions, after)
+		return m.removePolicy(ctx, x, versions, after)
+	}
+	for _, v := range slices.Backward(x.Versions) {
+		if err := m.removeVersion(ctx, x, v, versions, after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeVersion removes a version that the run added, unless it is live or somebody has edited it.
+func (m *maker) removeVersion(ctx context.Context, x Made, v Version, versions []cloudlet.Version, after []int64) error {
+	item := fmt.Sprintf("version %d of %s:%d %s", v.Number, x.API, x.Policy, cloudlet.Printable(x.Name))
+	i := slices.IndexFunc(versions, func(have cloudlet.Version) bool { return have.Number == v.Number && !have.Deleted })
+	switch {
+	case x.Filled && v.Number == 1:
+		m.stay(item, "it was there before, empty; what the run wrote into it is not taken back")
+		return nil
+	case i < 0:
+		return nil
+	case slices.Contains(after, v.Number):
+		m.stay(item, "it is live or about to be")
 		return nil
 	}
-	for _, n := range slices.Backward(x.Versions) {
-		there := slices.ContainsFunc(versions, func(v cloudlet.Version) bool { return v.Number == n && !v.Deleted })
-		switch {
-		case !there:
-		case slices.Contains(after, n):
-			m.stay(fmt.Sprintf("version %d of %s:%d %s", n, x.API, x.Policy, cloudlet.Printable(x.Name)), "it is live")
-		default:
-			m.add(Step{Action: RemoveVersion, API: x.API, Policy: x.Policy, Name: x.Name, Version: n})
-		}
+	why, err := written(ctx, m.account, m.hash, x.API, x.Policy, versions[i], []Version{v})
+	switch {
+	case err != nil:
+		return err
+	case why != "":
+		m.stay(item, "%s", why)
+	default:
+		m.add(Step{Action: RemoveVersion, API: x.API, Policy: x.Policy, Name: x.Name, Version: v.Number, Versions: []Version{v}})
 	}
 	return nil
 }
@@ -246,22 +279,21 @@ func (m *maker) liveAfter(x Made, rows []cloudlet.Activation) []int64 {
 	return slices.DeleteFunc(after, func(n int64) bool { return n == 0 })
 }
 
-// removePolicy removes a policy that the run made, unless it is live or somebody else has added to it.
-func (m *maker) removePolicy(x Made, versions []cloudlet.Version, after []int64) {
+// removePolicy removes a policy that the run made, unless it is live or somebody else has added to it or edited it.
+func (m *maker) removePolicy(ctx context.Context, x Made, versions []cloudlet.Version, after []int64) error {
 	item := fmt.Sprintf("%s:%d %s", x.API, x.Policy, cloudlet.Printable(x.Name))
-	var others []string
-	for _, v := range versions {
-		emptyFirst := x.API == cloudlet.V2 && v.Number == 1
-		if !v.Deleted && !emptyFirst && !slices.Contains(x.Versions, v.Number) {
-			others = append(others, fmt.Sprintf("version %d by %s", v.Number, cloudlet.Printable(v.ModifiedBy)))
-		}
+	if len(after) > 0 {
+		m.stay(item, "version %d of it is live or about to be", after[0])
+		return nil
 	}
+	others, err := others(ctx, m.account, m.hash, x.API, x.Policy, versions, x.Versions)
 	switch {
-	case len(after) > 0:
-		m.stay(item, "version %d of it is live", after[0])
+	case err != nil:
+		return err
 	case len(others) > 0:
-		m.stay(item, "it has versions that this run did not make: %s", strings.Join(others, ", "))
+		m.stay(item, "it holds what this run did not write: %s", strings.Join(others, ", "))
 	default:
 		m.add(Step{Action: RemovePolicy, API: x.API, Policy: x.Policy, Name: x.Name, Versions: x.Versions})
 	}
+	return nil
 }

@@ -171,8 +171,9 @@ func (r Result) Waits() bool {
 	return false
 }
 
-// MadeOf is what a run made of a shared policy: its id, 0 for nothing; whether the policy itself; and the versions.
-func MadeOf(ctx context.Context, journal job.Journal, p Planned) (shared int64, created bool, versions []int64, err error) {
+// MadeOf is what a run made of a shared policy: its id, 0 for nothing; whether the policy itself; and the versions. Of a
+// clone that was not proved it is not known which number each version got.
+func MadeOf(ctx context.Context, journal job.Journal, p Planned) (shared int64, created bool, versions []importer.MadeVersion, err error) {
 	if p.Action != Clone && p.Action != Copy && p.Action != Sync {
 		return 0, false, nil, nil
 	}
@@ -180,16 +181,24 @@ func MadeOf(ctx context.Context, journal job.Journal, p Planned) (shared int64, 
 	if err != nil {
 		return 0, false, nil, err
 	}
-	if ok && rec.State == job.Done {
+	if ok && rec.State != "" {
 		memo, err := once.MemoOf[absent, int64](rec)
 		if err != nil || memo.ID != 0 {
-			r, resultErr := ResultOf(ctx, journal, p)
-			for _, x := range r.Pairs {
-				versions = append(versions, x.To)
-			}
-			return memo.ID, true, versions, errors.Join(err, resultErr)
+			versions, readErr := clonedVersions(ctx, journal, p)
+			return memo.ID, true, versions, errors.Join(err, readErr)
 		}
 	}
-	made, err := importer.ResultOf(ctx, journal, p.chained())
-	return made.ID, made.Made, made.MadeVersions(), err
+	chained := p.chained()
+	made, err := importer.ResultOf(ctx, journal, chained)
+	return made.ID, made.Made, made.MadeVersions(chained), err
+}
+
+// clonedVersions are the carried versions, with the numbers that the proof found for them.
+func clonedVersions(ctx context.Context, journal job.Journal, p Planned) ([]importer.MadeVersion, error) {
+	r, err := ResultOf(ctx, journal, p)
+	versions := make([]importer.MadeVersion, 0, len(p.Carry))
+	for _, v := range p.Carry {
+		versions = append(versions, importer.MadeVersion{Number: partnerOf(r.Pairs, v.Number), Hash: v.Hash, Description: v.Description})
+	}
+	return versions, err
 }
