@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -72,7 +73,7 @@ type HeldVersion struct {
 // newest and the one that is effective on production, and compares them with the chunk; without one (nil) it reads them
 // all. No document is kept: limit bounds the reads under way, and with them the documents in memory.
 func Look(ctx context.Context, account Account, wanted []Policy, chunks Source, limit int) (Present, error) {
-	l := looker{account: account, chunks: chunks, limit: max(limit, 1), present: Present{
+	l := looker{account: account, chunks: chunks, limit: max(limit, 1), comparing: make(chan struct{}, runtime.GOMAXPROCS(0)), present: Present{
 		Kinds: map[cloudlet.API]cloudlet.Kinds{}, Policies: map[string]Held{},
 	}}
 	for _, step := range []func(context.Context, []Policy) error{l.kinds, l.groups, l.properties, l.origins, l.policies} {
@@ -88,6 +89,8 @@ type looker struct {
 	chunks  Source // nil: all versions are wanted
 	limit   int
 	present Present
+	// comparing bounds the comparisons under way, which take more memory than the documents and keep a processor busy each.
+	comparing chan struct{}
 }
 
 // optional reads what an account may refuse to list; nil then.
@@ -418,6 +421,11 @@ func (l *looker) read(ctx context.Context, r read) error {
 	r.held.Versions[r.i] = h
 	if l.chunks == nil || r.p.Refused != "" || r.held.Type != r.p.Type {
 		return nil
+	}
+	l.comparing <- struct{}{}
+	defer func() { <-l.comparing }()
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	r.held.Compared[r.i], err = r.compare(l.chunks, h, doc)
 	return err
