@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/durable"
+	"cloudletmig/internal/job"
+	"cloudletmig/internal/once"
 	"cloudletmig/internal/snapshot"
 )
 
@@ -290,7 +293,7 @@ func (s *server) Get(ctx context.Context, r cloudlet.Resource) ([]byte, error) {
 }
 
 func (s *server) Send(context.Context, cloudlet.Change) (cloudlet.Answer, error) {
-	return cloudlet.Answer{}, errors.New("nothing is sent")
+	return cloudlet.Answer{}, &cloudlet.APIError{Verdict: cloudlet.Rejected, Err: errors.New("refused")}
 }
 
 func (s *server) count(part string) int {
@@ -497,5 +500,21 @@ func TestUsers(t *testing.T) {
 	cancel()
 	if _, err := Users(ctx, s, groups, nil, 4); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// TestSkippedOrigin: an origin that is left as it is holds nothing back; one that fails does.
+func TestSkippedOrigin(t *testing.T) {
+	plan := Plan{Policies: []Planned{
+		{Policy: Policy{Name: "left", Versions: versions("a")}, Action: Skip, Why: "it is present and lacks 1 versions"},
+		{Policy: Policy{Name: "fails", Versions: versions("a")}, Action: Create, Add: versions("a")},
+	}}
+	journal := &job.Memory{}
+	a := &apply{c: &creator{account: &server{}, source: documents{}, o: ApplyOptions{
+		Record: func(ctx context.Context, rec job.Record, _ once.Attempt) error { return journal.Put(ctx, rec) },
+	}}}
+	late, err := a.origins(t.Context(), job.Pool{Workers: 1, Journal: journal}, plan)
+	if !errors.Is(err, job.ErrIncomplete) || !maps.Equal(late, map[string]bool{"fails": true}) {
+		t.Errorf("%v, %v", late, err)
 	}
 }
