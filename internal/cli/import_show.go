@@ -359,7 +359,7 @@ func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err 
 func policiesText(done, all, skipped, made int) string {
 	text := fmt.Sprintf("%s of %s as wanted, ", report.Number(done), report.Number(all))
 	if skipped > 0 {
-		text += report.Number(skipped) + " skipped that differ, "
+		text += report.Number(skipped) + " skipped, "
 	}
 	return text + report.Number(made) + " made"
 }
