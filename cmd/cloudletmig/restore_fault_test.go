@@ -56,7 +56,7 @@ func (l *lab) restoreHere(t *testing.T, dir string) (again int, failed []error, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	present, err := importer.Look(t.Context(), client, wanted, false, 4)
+	present, err := importer.Look(t.Context(), client, wanted, nil, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -141,13 +142,9 @@ func (a *app) importAll(ctx context.Context, args []string, o importOptions) err
 			options.Together = true
 			return importer.Apply(ctx, w.client, in, plan, w.pool, options)
 		},
-		finish: func(ctx context.Context, w work, plan importer.Plan, err error) error {
-			var notes []report.Item
-			var usersErr error
-			if !errors.Is(err, context.Canceled) {
-				notes, usersErr = a.usersOf(ctx, w, plan)
-			}
-			results, finishErr := a.finishImport(ctx, w, plan, err, importEnd{headline: "Imported, see " + out, notes: notes})
+		finish: func(end context.Context, w work, plan importer.Plan, err error) error {
+			notes, usersErr := a.usersOf(ctx, end, w, plan)
+			results, finishErr := a.finishImport(end, w, plan, err, importEnd{headline: "Imported, see " + out, notes: notes})
 			if results == nil {
 				return errors.Join(usersErr, finishErr)
 			}
@@ -157,19 +154,25 @@ func (a *app) importAll(ctx context.Context, args []string, o importOptions) err
 }
 
 func (a *app) planImport(ctx context.Context, in *chunkInput, o importOptions, networks []cloudlet.Network, earlier imported, client *akamai.Client) (importer.Plan, error) {
+	var doubts []importer.Note
 	wanted, err := importer.FromChunks(in, in.chunks, importer.ChunkOptions{
 		API: cloudlet.API(o.API), Group: o.Group, Live: networks, Properties: o.Properties,
-		Check: func(kind string, doc []byte) error {
+		Check: func(c importer.Chunk, kind string, doc []byte) error {
 			if kind != "ER" {
 				return nil
 			}
-			return akamai.CheckRedirects(doc)
+			err := akamai.CheckRedirects(doc)
+			if err != nil && in.set == nil { // the API takes more than the SDK knows; rules that we made are known to it
+				doubts = append(doubts, importer.Note{Item: cloudlet.Printable(c.Ref), Text: "is sent as it is, although the SDK's check finds: " + cloudlet.Printable(err.Error())})
+				return nil
+			}
+			return err
 		},
 	})
 	if err != nil {
 		return importer.Plan{}, err
 	}
-	present, err := importer.Look(ctx, client, wanted, true, a.global.Workers)
+	present, err := importer.Look(ctx, client, wanted, in, a.global.Workers)
 	if err != nil {
 		return importer.Plan{}, err
 	}
@@ -181,28 +184,37 @@ func (a *app) planImport(ctx context.Context, in *chunkInput, o importOptions, n
 			plan.Problems = append(plan.Problems, importer.Problem{Item: p.Source, Text: p.Why})
 		}
 	}
-	return plan, importer.Compare(&plan, present, in)
+	plan.Notes = append(plan.Notes, doubts...)
+	importer.Compare(&plan, present)
+	return plan, nil
 }
 
-// usersOf notes which properties use a policy of the same groups already.
-func (a *app) usersOf(ctx context.Context, w work, plan importer.Plan) ([]report.Item, error) {
-	ours, groups := map[int64]bool{}, map[int64]bool{}
+// usersTime is how long a run looks, at its end, for properties that use policies of the same groups.
+const usersTime = 30 * time.Second
+
+// usersOf notes which properties use a policy of the same groups already, behind a plan that has sent something. It is
+// only for people to know: an error is a note too, and the end of ctx ends it. end is for the journal.
+func (a *app) usersOf(ctx, end context.Context, w work, plan importer.Plan) ([]report.Item, error) {
+	ours, groups, sent := map[int64]bool{}, map[int64]bool{}, false
 	for _, p := range plan.Policies {
-		r, err := importer.ResultOf(ctx, w.run.journal, p)
+		r, err := importer.ResultOf(end, w.run.journal, p)
 		if err != nil {
 			return nil, err
 		}
 		ours[r.ID] = true
+		sent = sent || r.Made || r.Added > 0 || slices.ContainsFunc(p.Activate, func(on cloudlet.Network) bool { return r.Active[on] != 0 })
 		if p.Type == "ER" && p.Group != 0 {
 			groups[p.Group] = true
 		}
 	}
-	if len(groups) == 0 {
+	if len(groups) == 0 || !sent || ctx.Err() != nil {
 		return nil, nil
 	}
+	ctx, stop := context.WithTimeout(ctx, usersTime)
+	defer stop()
 	users, err := importer.Users(ctx, w.client, groups, ours, a.global.Workers)
 	if err != nil {
-		return nil, fmt.Errorf("look for properties that use a policy of the same group: %w", err)
+		users = append(users, importer.Note{Item: "properties", Text: "those that use a policy of the same groups could not be looked up: " + cloudlet.Printable(err.Error())})
 	}
 	a.document["properties"] = users
 	var notes []report.Item

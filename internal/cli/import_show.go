@@ -296,7 +296,7 @@ func importResults(ctx context.Context, w work, plan importer.Plan) (results []i
 		if i := slices.IndexFunc(p.Origins, func(id string) bool { return late[id] }); i >= 0 && r.Why == "" && !r.Done {
 			text += ": it waits for origin " + cloudlet.Printable(p.Origins[i])
 		}
-		late[p.Name] = late[p.Name] || p.IsOrigin() && !r.Done
+		late[p.Name] = late[p.Name] || p.IsOrigin() && !r.Done && p.Action != importer.Skip
 		results = append(results, r)
 		rows = append(rows, []string{string(r.Action), p.String(), idText(r.ID), versionPairs(r.Versions), activeText(r), text})
 	}
@@ -309,8 +309,11 @@ func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err 
 	if readErr != nil {
 		return nil, readErr
 	}
-	made, versions, done := 0, 0, 0
-	for _, r := range results {
+	made, versions, done, skipped := 0, 0, 0, 0
+	for i, r := range results {
+		if plan.Policies[i].LeftDiffering() {
+			skipped++
+		}
 		versions += r.Added
 		if r.Made {
 			made++
@@ -335,11 +338,11 @@ func (a *app) finishImport(ctx context.Context, w work, plan importer.Plan, err 
 		return results, err
 	}
 	headline := end.headline
-	if err != nil || done < len(results) {
+	if err != nil || done+skipped < len(results) {
 		headline += ", INCOMPLETE"
 	}
 	summary := report.Summary{Headline: headline, Facts: []report.Fact{
-		{Name: whatOf(plan), Value: fmt.Sprintf("%s of %s as wanted, %s made", report.Number(done), report.Number(len(results)), report.Number(made))},
+		{Name: whatOf(plan), Value: policiesText(done, len(results), skipped, made)},
 		{Name: "versions made", Value: report.Number(versions)},
 		{Name: "requests", Value: fmt.Sprintf("%s, %s retries, %s answers of status 429", report.Number(stats.Requests), report.Number(stats.Retries), report.Number(stats.Throttled))},
 		{Name: "waited for limits", Value: report.Duration(stats.Waited)},
@@ -361,6 +364,15 @@ func whatOf(plan importer.Plan) string {
 		}
 	}
 	return "policies"
+}
+
+// policiesText counts apart what was left as it is, as --on-existing skip says.
+func policiesText(done, all, skipped, made int) string {
+	text := fmt.Sprintf("%s of %s as wanted, ", report.Number(done), report.Number(all))
+	if skipped > 0 {
+		text += report.Number(skipped) + " skipped, "
+	}
+	return text + report.Number(made) + " made"
 }
 
 func idText(id int64) string {

@@ -201,7 +201,7 @@ func (a *app) planRestore(ctx context.Context, s *snapshot.Snapshot, o restoreOp
 	if err := filter.missed(); err != nil {
 		return importer.Plan{}, err
 	}
-	present, err := importer.Look(ctx, client, wanted, false, a.global.Workers)
+	present, err := importer.Look(ctx, client, wanted, nil, a.global.Workers)
 	if err != nil {
 		return importer.Plan{}, err
 	}

@@ -85,7 +85,7 @@ func (a *apply) origins(ctx context.Context, pool job.Pool, plan Plan) (late map
 	}
 	late = map[string]bool{}
 	for _, p := range plan.Policies {
-		if !p.IsOrigin() {
+		if !p.IsOrigin() || p.Action == Skip {
 			continue
 		}
 		done, err := ResultOf(ctx, pool.Journal, p)

@@ -147,9 +147,6 @@ func balancingOwn() []string {
 	}
 }
 
-// Hash is the hash by which the document of a version of p is compared with others (cloudlet.CanonicalHash of its rules).
-func Hash(p Policy, doc []byte) (string, error) { return hashOf(p, doc) }
-
 // Body is what is sent to make a version of p with the rules of a document: the API gets what it takes, and nothing that
 // says something is left out silently.
 func Body(p Policy, description string, doc []byte) ([]byte, error) {
@@ -160,14 +157,14 @@ func Body(p Policy, description string, doc []byte) ([]byte, error) {
 	return versionBody(p, description, rules, rest)
 }
 
-// hashOf is the hash by which a version's document is compared with others of its kind.
-func hashOf(p Policy, doc []byte) (string, error) {
+// Hash is the hash by which the document of a version of p is compared with others of its kind (cloudlet.CanonicalHash).
+func Hash(p Policy, doc []byte) (string, error) {
 	if p.IsOrigin() {
 		body, err := balancingBody(doc)
 		if err != nil {
 			return "", err
 		}
-		return cloudlet.CanonicalHash(slices.Concat([]byte("["), body, []byte("]")))
+		return hashOfObject(body)
 	}
 	rules, configuration, err := split(doc)
 	if err != nil {
@@ -181,8 +178,13 @@ func hashOfParts(rules, configuration []byte) (string, error) {
 	if err != nil || configuration == nil {
 		return hash, err
 	}
-	rest, err := cloudlet.CanonicalHash(slices.Concat([]byte("["), configuration, []byte("]")))
+	rest, err := hashOfObject(configuration)
 	return hash + "+" + rest, err
+}
+
+// hashOfObject is for what is no list of rules.
+func hashOfObject(object []byte) (string, error) {
+	return cloudlet.CanonicalHash(slices.Concat([]byte("["), object, []byte("]")))
 }
 
 // bodyOf is what is sent to make a version of either kind.
@@ -203,7 +205,7 @@ func weigh(p Policy, v Version, doc []byte) (hash string, body []byte, err error
 		if body, err = balancingBody(doc); err != nil {
 			return "", nil, err
 		}
-		hash, err = cloudlet.CanonicalHash(slices.Concat([]byte("["), body, []byte("]")))
+		hash, err = hashOfObject(body)
 		return hash, body, err
 	}
 	rules, rest, err := split(doc)

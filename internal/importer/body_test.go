@@ -101,8 +101,8 @@ func TestHashOf(t *testing.T) {
 		"origin's centers":     {origin, `{"dataCenters":[{"percent":100.0}]}`, `{"dataCenters":[{"percent":50}]}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, errA := hashOf(c.p, []byte(c.a))
-			b, errB := hashOf(c.p, []byte(c.b))
+			a, errA := Hash(c.p, []byte(c.a))
+			b, errB := Hash(c.p, []byte(c.b))
 			if errA != nil || errB != nil || (a == b) != c.same {
 				t.Errorf("%s and %s: %v %v", a, b, errA, errB)
 			}

@@ -21,8 +21,8 @@ type ChunkOptions struct {
 	Group      int64
 	Live       []cloudlet.Network
 	Properties []string // v2: to be associated with every policy
-	// Check looks at the document of a policy of a type more closely than this package can; nil: not.
-	Check func(kind string, doc []byte) error
+	// Check looks at the document of a chunk, for a policy of that type, more closely than this package can; nil: not.
+	Check func(c Chunk, kind string, doc []byte) error
 }
 
 // FromChunks gives the policies that chunks become, in order of the chunks. What is wrong with a chunk is in Refused.
@@ -51,9 +51,9 @@ func FromChunks(from Source, chunks []Chunk, o ChunkOptions) ([]Policy, error) {
 	return wanted, nil
 }
 
-func (p *Policy) read(c Chunk, doc []byte, check func(string, []byte) error) (err error) {
+func (p *Policy) read(c Chunk, doc []byte, check func(Chunk, string, []byte) error) (err error) {
 	v := Version{Number: 1, Ref: c.Ref}
-	if v.Hash, err = hashOf(*p, doc); err != nil {
+	if v.Hash, err = Hash(*p, doc); err != nil {
 		return err
 	}
 	v.Description = textOf(doc, "description")
@@ -68,7 +68,7 @@ func (p *Policy) read(c Chunk, doc []byte, check func(string, []byte) error) (er
 	v.measure(body)
 	p.Versions = []Version{v}
 	if check != nil {
-		return check(p.Type, doc)
+		return check(c, p.Type, doc)
 	}
 	return nil
 }

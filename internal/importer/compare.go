@@ -2,65 +2,47 @@ package importer
 
 import (
 	"fmt"
-	"strings"
 
-	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/snapshot"
 )
 
-// Compare says of each policy of chunks that gets a version how its rules differ from those of the newest version and of
-// the one that is effective on production. present must have been looked at with newestOnly.
-func Compare(plan *Plan, present Present, from Source) error {
+// Compare takes over, for each policy of chunks that gets a version, how its rules differ from what is present.
+func Compare(plan *Plan, present Present) {
 	for i := range plan.Policies {
-		p := &plan.Policies[i]
-		held, there := present.Policies[p.Key()]
-		if p.Action != Append || !there || len(held.Versions) == 0 {
-			continue
-		}
-		if err := p.compareWith(held, from); err != nil {
-			return fmt.Errorf("%s: %w", p, err)
+		if p := &plan.Policies[i]; p.Action == Append {
+			p.Compared = present.Policies[p.Key()].Compared
 		}
 	}
-	return nil
 }
 
-func (p *Planned) compareWith(held Held, from Source) error {
-	doc, err := from.Document(p.Add[0].Ref)
+// compare says how the chunk that is wanted differs from a version, whose document is at hand.
+func (r read) compare(chunks Source, h HeldVersion, doc []byte) (Comparison, error) {
+	c := Comparison{With: r.compareWith(), Version: h.Number}
+	want := r.p.Versions[0]
+	if h.Hash == want.Hash {
+		return c, nil
+	}
+	err := c.count(chunks, want.Ref, doc)
+	if err != nil {
+		err = fmt.Errorf("%s: compare with version %d: %w", r.p, h.Number, err)
+	}
+	return c, err
+}
+
+func (c *Comparison) count(chunks Source, ref string, doc []byte) error {
+	wanted, err := chunks.Document(ref)
 	if err != nil {
 		return err
 	}
-	wanted, _, err := split(doc)
+	after, _, err := split(wanted)
 	if err != nil {
 		return err
 	}
-	newest := held.Versions[len(held.Versions)-1]
-	for _, v := range held.Versions {
-		var with []string
-		if v.Number == newest.Number {
-			with = append(with, "newest")
-		}
-		if v.Number == held.Live[cloudlet.Production].Effective {
-			with = append(with, "production")
-		}
-		if len(with) == 0 || v.Doc == nil {
-			continue
-		}
-		c, err := compare(strings.Join(with, " and "), v, wanted)
-		if err != nil {
-			return err
-		}
-		p.Compared = append(p.Compared, c)
-	}
-	return nil
-}
-
-func compare(with string, v HeldVersion, wanted []byte) (Comparison, error) {
-	c := Comparison{With: with, Version: v.Number}
-	rules, _, err := split(v.Doc)
+	before, _, err := split(doc)
 	if err != nil {
-		return c, err
+		return err
 	}
-	diffs, _, err := snapshot.DiffRules(rules, wanted, false)
+	diffs, _, err := snapshot.DiffRules(before, after, false)
 	for _, d := range diffs {
 		switch d.Kind {
 		case snapshot.Added:
@@ -73,5 +55,5 @@ func compare(with string, v HeldVersion, wanted []byte) (Comparison, error) {
 			c.Moved++
 		}
 	}
-	return c, err
+	return err
 }

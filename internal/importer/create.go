@@ -237,7 +237,7 @@ func (c *creator) body(p Planned, v Version) ([]byte, error) {
 		now.measure(body)
 		same = now == v
 	} else {
-		hash, err := hashOf(p.Policy, doc)
+		hash, err := Hash(p.Policy, doc)
 		if err != nil {
 			return nil, err
 		}
@@ -266,7 +266,7 @@ func (c *creator) sendVersion(ctx context.Context, p Planned, change cloudlet.Ch
 		return reply, "", err
 	}
 	reply.ID = made.Number
-	hash, err = hashOf(p.Policy, answer.Body)
+	hash, err = Hash(p.Policy, answer.Body)
 	if err != nil {
 		hash = "" // the answer does not say: it is read back
 	}
@@ -287,7 +287,7 @@ func (c *creator) findVersion(ctx context.Context, x place, v Version, base int6
 		found.Seen += fmt.Sprintf("%d %s %s\n", have.Number, have.Modified, have.Description)
 		same := false
 		if x.p.IsOrigin() || strings.TrimSpace(have.Description) == strings.TrimSpace(v.Description) {
-			held, err := readHeld(ctx, c.account, x, have, false)
+			held, _, err := readHeld(ctx, c.account, x, have)
 			if err != nil {
 				return found, err
 			}
@@ -308,7 +308,7 @@ func (c *creator) verify(ctx context.Context, x place, v Version, number int64) 
 	if err != nil {
 		return err
 	}
-	hash, err := hashOf(x.p, doc)
+	hash, err := Hash(x.p, doc)
 	if err != nil {
 		return err
 	}
@@ -384,7 +384,7 @@ func (c *creator) first(key string, p Planned, id int64, v Version, fresh bool, 
 		if err != nil {
 			return found, err
 		}
-		hash, err := hashOf(p.Policy, doc)
+		hash, err := Hash(p.Policy, doc)
 		if err != nil {
 			return found, err
 		}

@@ -8,6 +8,12 @@ import (
 	"cloudletmig/internal/cloudlet"
 )
 
+// unneeded is why an origin is skipped that is not in the way of anything.
+const unneeded = "no policy that is brought in needs it"
+
+// LeftDiffering reports whether the policy is present, is not as it is wanted, and is left so.
+func (p Planned) LeftDiffering() bool { return p.Action == Skip && p.Why != unneeded }
+
 // leaveOrigins leaves out origins that no policy needs which is brought in.
 func (p *Plan) leaveOrigins() {
 	needed := map[string]bool{}
@@ -21,7 +27,7 @@ func (p *Plan) leaveOrigins() {
 	}
 	for i := range p.Policies {
 		if x := &p.Policies[i]; x.IsOrigin() && !needed[x.Name] && (x.Action == Create || x.Action == Append || x.Action == Same) {
-			x.Action, x.Why, x.Add, x.Activate = Skip, "no policy that is brought in needs it", nil, nil
+			x.Action, x.Why, x.Add, x.Activate = Skip, unneeded, nil, nil
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/job"
 	"cloudletmig/internal/once"
 )
 
@@ -283,6 +284,22 @@ func TestProblems(t *testing.T) {
 		bad.Name, bad.Description, bad.Group = "a-b", strings.Repeat("d", 256), 3
 		if problems := Make([]Policy{bad, good, twin}, Present{Kinds: kinds(), Groups: groups(t, edit)}, PlanOptions{}).Problems; len(problems) != 4 {
 			t.Errorf("%v", problems)
+		}
+	})
+	t.Run("a chunk that is skipped", func(t *testing.T) {
+		for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
+			for hash, differs := range map[string]bool{"a": false, "x": true} {
+				p := good
+				p.Live = map[cloudlet.Network]Live{on: {Version: 1}}
+				present := Present{Kinds: kinds(), Policies: map[string]Held{"shared/n": held(Held{ID: 7, Type: "ER", Group: 1}, "1="+hash)}}
+				plan := Make([]Policy{p}, present, PlanOptions{OnExisting: OnExistingSkip, Newest: true})
+				if wrong := differs && on == cloudlet.Production; (len(plan.Problems) > 0) != wrong || plan.Policies[0].LeftDiffering() != differs {
+					t.Errorf("%s, %s: %v", on, show(plan.Policies[0]), plan.Problems)
+				}
+				if r, err := ResultOf(t.Context(), &job.Memory{}, Planned{Policy: good, Action: plan.Policies[0].Action, Why: plan.Policies[0].Why}); err != nil || r.Done == differs {
+					t.Errorf("%+v, %v", r, err)
+				}
+			}
 		}
 	})
 	t.Run("groups that cannot be listed", func(t *testing.T) {

@@ -34,19 +34,21 @@ func (m *maker) check(p *Planned) {
 		problem(false, "%s and %s would both become this policy", other, p.Source)
 	}
 	m.seen[p.Key()] = p.Source
-	if p.Action != Create && p.Action != Append || p.IsOrigin() {
-		if p.Action == Same && !p.IsOrigin() && len(p.Live) > 0 {
+	if _, ok := p.Live[cloudlet.Production]; ok && p.Action == Skip && m.o.Newest {
+		problem(false, "it is skipped although it differs, and production would have a part of the set; "+
+			"leave production out, or give another --on-existing than skip")
+	}
+	if p.IsOrigin() {
+		return
+	}
+	m.checkProperties(p, problem)
+	if p.Action != Create && p.Action != Append {
+		if p.Action == Same && len(p.Live) > 0 {
 			m.mayIn(p, p.Group, "Activate", problem)
 		}
 		return
 	}
 	checkTexts(p, problem)
-	for _, on := range p.Activations() {
-		if p.API == cloudlet.V2 && p.Action == Create && len(p.Live[on].Properties) == 0 {
-			problem(false, "a legacy policy is activated for a property, and none is named for %s (import: --property)", on)
-			break
-		}
-	}
 	if p.Group == 0 && p.API == cloudlet.V3 {
 		problem(false, "a shared policy needs a group: give --group or --group-map")
 		return
@@ -54,6 +56,26 @@ func (m *maker) check(p *Planned) {
 	m.mayIn(p, p.Group, "Edit", problem)
 	if len(p.Live) > 0 {
 		m.mayIn(p, p.Group, "Activate", problem)
+	}
+}
+
+// checkProperties checks that a legacy policy has a property to be activated for: one that is named, or one that it is
+// associated with.
+func (m *maker) checkProperties(p *Planned, problem func(bool, string, ...any)) {
+	if p.API != cloudlet.V2 {
+		return
+	}
+	held, there := m.present.Policies[p.Key()]
+	for _, on := range p.Activate {
+		switch {
+		case len(p.Live[on].Properties) > 0, there && (held.Associated == nil || len(held.Associated) > 0):
+		case there:
+			problem(false, "a legacy policy is activated for a property; policy %d is associated with none, and none is named for %s (import: --property)", held.ID, on)
+			return
+		default:
+			problem(false, "a legacy policy is activated for a property, and none is named for %s (import: --property)", on)
+			return
+		}
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"maps"
+	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -42,6 +44,11 @@ type Held struct {
 	Versions    []HeldVersion // ascending, without deleted ones
 	Newest      int64         // the highest number, of deleted ones too where they are listed
 	Live        map[cloudlet.Network]cloudlet.InForce
+	// Compared says how the rules of the chunk that is wanted differ from those of the newest version and of the one that
+	// is effective on production, ascending.
+	Compared []Comparison
+	// Associated are the properties of a legacy policy; nil where they were not looked for, or may not be listed.
+	Associated []string
 }
 
 // blank reports whether the policy is as v2 makes it: with an empty version 1, which nobody has activated.
@@ -60,13 +67,13 @@ type HeldVersion struct {
 	Description string
 	Hash        string
 	Empty       bool // it has no rules and no description, as the version 1 that v2 makes with a policy
-	Doc         []byte
 }
 
-// Look reads what is present. newestOnly reads of each policy's versions but the newest and those that are effective, and
-// keeps their documents. limit bounds the reads under way.
-func Look(ctx context.Context, account Account, wanted []Policy, newestOnly bool, limit int) (Present, error) {
-	l := looker{account: account, newestOnly: newestOnly, limit: limit, present: Present{
+// Look reads what is present. With the source of the chunks that are wanted it reads of each policy's versions but the
+// newest and the one that is effective on production, and compares them with the chunk; without one (nil) it reads them
+// all. No document is kept: limit bounds the reads under way, and with them the documents in memory.
+func Look(ctx context.Context, account Account, wanted []Policy, chunks Source, limit int) (Present, error) {
+	l := looker{account: account, chunks: chunks, limit: max(limit, 1), comparing: make(chan struct{}, runtime.GOMAXPROCS(0)), present: Present{
 		Kinds: map[cloudlet.API]cloudlet.Kinds{}, Policies: map[string]Held{},
 	}}
 	for _, step := range []func(context.Context, []Policy) error{l.kinds, l.groups, l.properties, l.origins, l.policies} {
@@ -78,12 +85,12 @@ func Look(ctx context.Context, account Account, wanted []Policy, newestOnly bool
 }
 
 type looker struct {
-	account    Account
-	newestOnly bool
-	limit      int
-
-	mu      sync.Mutex
+	account Account
+	chunks  Source // nil: all versions are wanted
+	limit   int
 	present Present
+	// comparing bounds the comparisons under way, which take more memory than the documents and keep a processor busy each.
+	comparing chan struct{}
 }
 
 // optional reads what an account may refuse to list; nil then.
@@ -219,17 +226,7 @@ func (l *looker) policies(ctx context.Context, wanted []Policy) error {
 			delete(l.present.Policies, key)
 		}
 	}
-	keys := make([]string, 0, len(l.present.Policies))
-	for key := range l.present.Policies {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	var group errgroup.Group
-	group.SetLimit(max(l.limit, 1))
-	for _, key := range keys {
-		group.Go(func() error { return l.versions(ctx, byKey[key]) })
-	}
-	return group.Wait()
+	return l.held(ctx, byKey)
 }
 
 func listPolicies(ctx context.Context, account Account, api cloudlet.API) ([]cloudlet.Policy, error) {
@@ -289,17 +286,59 @@ func (x place) list(ctx context.Context, account Account) ([]cloudlet.Version, e
 	return all, err
 }
 
-// versions reads the versions of a policy that is present, and what is live of it.
-func (l *looker) versions(ctx context.Context, p Policy) error {
-	l.mu.Lock()
-	held := l.present.Policies[p.Key()]
-	l.mu.Unlock()
-	x := place{p, held.ID}
-	all, err := x.list(ctx, l.account)
+// lookup is a policy that is present while it is read.
+type lookup struct {
+	place
+	held     Held
+	versions []cloudlet.Version
+	unread   []Note
+}
+
+// held reads what the policies that are present hold. First the lists of all, then their versions: both with as many reads
+// under way as may be, however many versions one of them has.
+func (l *looker) held(ctx context.Context, byKey map[string]Policy) error {
+	var found []*lookup
+	for _, key := range slices.Sorted(maps.Keys(l.present.Policies)) {
+		held := l.present.Policies[key]
+		found = append(found, &lookup{place: place{byKey[key], held.ID}, held: held})
+	}
+	if err := each(ctx, l.limit, slices.Values(found), l.lists); err != nil {
+		return err
+	}
+	if err := each(ctx, l.limit, l.reads(found), l.read); err != nil {
+		return err
+	}
+	for _, f := range found {
+		f.held.Compared = slices.DeleteFunc(f.held.Compared, func(c Comparison) bool { return c.With == "" })
+		l.present.Policies[f.p.Key()] = f.held
+		l.present.Unread = append(l.present.Unread, f.unread...)
+	}
+	return nil
+}
+
+// each does something for all items, at most limit at the same time, and ends with the first error.
+func each[T any](ctx context.Context, limit int, items iter.Seq[T], do func(context.Context, T) error) error {
+	group, within := errgroup.WithContext(ctx)
+	group.SetLimit(limit)
+	for item := range items {
+		if within.Err() != nil {
+			break
+		}
+		group.Go(func() error { return do(within, item) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// lists reads which versions a policy has, what is live of it, and the properties that an activation would be for.
+func (l *looker) lists(ctx context.Context, f *lookup) error {
+	all, err := f.list(ctx, l.account)
 	if err != nil {
 		return err
 	}
-	text, err := l.account.Get(ctx, x.activations())
+	text, err := l.account.Get(ctx, f.activations())
 	if err != nil {
 		return err
 	}
@@ -307,41 +346,101 @@ func (l *looker) versions(ctx context.Context, p Policy) error {
 	if err != nil {
 		return err
 	}
-	held.Live = map[cloudlet.Network]cloudlet.InForce{}
+	f.held.Live = map[cloudlet.Network]cloudlet.InForce{}
 	for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
-		held.Live[on] = cloudlet.InForceOn(rows, on)
+		f.held.Live[on] = cloudlet.InForceOn(rows, on)
 	}
 	if len(all) > 0 {
-		held.Newest = all[len(all)-1].Number
+		f.held.Newest = all[len(all)-1].Number
 	}
-	all = slices.DeleteFunc(all, func(v cloudlet.Version) bool { return v.Deleted })
-	for i, v := range all {
-		h := HeldVersion{Number: v.Number, Description: v.Description}
-		if !l.newestOnly || i == len(all)-1 || held.Live[cloudlet.Staging].Effective == v.Number || held.Live[cloudlet.Production].Effective == v.Number {
-			if h, err = readHeld(ctx, l.account, x, v, l.newestOnly); err != nil {
-				return err
-			}
+	f.versions = slices.DeleteFunc(all, func(v cloudlet.Version) bool { return v.Deleted })
+	f.held.Versions = make([]HeldVersion, len(f.versions))
+	for i, v := range f.versions {
+		f.held.Versions[i] = HeldVersion{Number: v.Number, Description: v.Description}
+	}
+	f.held.Compared = make([]Comparison, len(f.versions))
+	return l.associated(ctx, f)
+}
+
+// associated reads the properties of a legacy policy that is to be active where none is named.
+func (l *looker) associated(ctx context.Context, f *lookup) error {
+	nameless := func(live Live) bool { return len(live.Properties) == 0 }
+	if f.p.API != cloudlet.V2 || !slices.ContainsFunc(slices.Collect(maps.Values(f.p.Live)), nameless) {
+		return nil
+	}
+	text, err := l.account.Get(ctx, f.p.API.Properties(f.id))
+	if err != nil {
+		if allowed(err) == nil {
+			f.unread = append(f.unread, Note{"properties of " + f.p.String(), "cannot be listed, so whether it can be activated is not checked: " + err.Error()})
 		}
-		held.Versions = append(held.Versions, h)
+		return allowed(err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.present.Policies[p.Key()] = held
+	f.held.Associated = []string{}
+	for name := range cloudlet.Members(text) {
+		f.held.Associated = append(f.held.Associated, name)
+	}
 	return nil
 }
 
-func readHeld(ctx context.Context, account Account, x place, v cloudlet.Version, keep bool) (HeldVersion, error) {
+// read is one version of a policy that is to be read, by its place among them.
+type read struct {
+	*lookup
+	i int
+}
+
+// compareWith says what the version is, of those that a chunk is compared with; empty for others.
+func (r read) compareWith() string {
+	var with []string
+	if r.i == len(r.versions)-1 {
+		with = append(with, "newest")
+	}
+	if r.versions[r.i].Number == r.held.Live[cloudlet.Production].Effective {
+		with = append(with, "production")
+	}
+	return strings.Join(with, " and ")
+}
+
+// reads are the versions that have to be read.
+func (l *looker) reads(found []*lookup) iter.Seq[read] {
+	return func(yield func(read) bool) {
+		for _, f := range found {
+			for i := range f.versions {
+				if r := (read{f, i}); (l.chunks == nil || r.compareWith() != "") && !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (l *looker) read(ctx context.Context, r read) error {
+	h, doc, err := readHeld(ctx, l.account, r.place, r.versions[r.i])
+	if err != nil {
+		return err
+	}
+	r.held.Versions[r.i] = h
+	if l.chunks == nil || r.p.Refused != "" || r.held.Type != r.p.Type {
+		return nil
+	}
+	l.comparing <- struct{}{}
+	defer func() { <-l.comparing }()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r.held.Compared[r.i], err = r.compare(l.chunks, h, doc)
+	return err
+}
+
+// readHeld reads a version; it gives the document too.
+func readHeld(ctx context.Context, account Account, x place, v cloudlet.Version) (HeldVersion, []byte, error) {
 	h := HeldVersion{Number: v.Number, Description: v.Description}
 	doc, err := account.Get(ctx, x.version(v.Number))
 	if err != nil {
-		return h, err
+		return h, nil, err
 	}
-	if h.Hash, err = hashOf(x.p, doc); err != nil {
-		return h, fmt.Errorf("read version %d of %s: %w", v.Number, x.p, err)
+	if h.Hash, err = Hash(x.p, doc); err != nil {
+		return h, nil, fmt.Errorf("read version %d of %s: %w", v.Number, x.p, err)
 	}
 	h.Empty = !x.p.IsOrigin() && v.Description == "" && cloudlet.CountRules(doc) == 0
-	if keep {
-		h.Doc = doc
-	}
-	return h, nil
+	return h, doc, nil
 }

@@ -29,7 +29,7 @@ type Result struct {
 func ResultOf(ctx context.Context, journal job.Journal, p Planned) (Result, error) {
 	r := Result{
 		Key: p.Key(), API: p.API, Name: p.Name, Source: p.Source, Action: p.Action, Why: p.Why, ID: p.ID,
-		Versions: append([]Pair{}, p.Have...), Done: p.Action != Blocked && p.Action != Conflict,
+		Versions: append([]Pair{}, p.Have...), Done: p.Action != Blocked && p.Action != Conflict && !p.LeftDiffering(),
 		Active: map[cloudlet.Network]int64{},
 	}
 	for _, step := range []func(context.Context, job.Journal, Planned) error{r.readCreate, r.readVersions, r.readActivations} {

@@ -5,13 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/durable"
+	"cloudletmig/internal/job"
+	"cloudletmig/internal/once"
 	"cloudletmig/internal/snapshot"
 )
 
@@ -227,8 +232,8 @@ func TestFromChunks(t *testing.T) {
 		"c.json": `{"rules":1}`,
 		"d.json": `{"matchRules":[{"type":"erMatchRule","bad":1}]}`,
 	}
-	check := func(kind string, doc []byte) error {
-		if kind == "ER" && strings.Contains(string(doc), "bad") {
+	check := func(c Chunk, kind string, doc []byte) error {
+		if c.Owner == "set" && kind == "ER" && strings.Contains(string(doc), "bad") {
 			return errors.New("bad rule")
 		}
 		return nil
@@ -253,30 +258,263 @@ func TestFromChunks(t *testing.T) {
 	}
 }
 
-func TestCompare(t *testing.T) {
-	rule := func(names ...string) string {
-		var rules []string
-		for _, n := range names {
-			rules = append(rules, fmt.Sprintf(`{"type":"erMatchRule","name":%q,"matchURL":"/%[1]s"}`, n))
-		}
-		return `{"matchRules":[` + strings.Join(rules, ",") + `]}`
+// server is an account of documents by path; it counts the reads under way.
+type server struct {
+	docs     map[string]string
+	policies []string
+	delay    time.Duration
+
+	mu         sync.Mutex
+	asked      []string
+	busy, most int
+	fails      map[string]error
+}
+
+func (s *server) Get(ctx context.Context, r cloudlet.Resource) ([]byte, error) {
+	s.mu.Lock()
+	s.asked = append(s.asked, r.Path)
+	s.busy++
+	s.most = max(s.most, s.busy)
+	doc, ok := s.docs[r.Path]
+	err := s.fails[r.Path]
+	s.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-time.After(s.delay):
 	}
-	p := Planned{Policy: Policy{API: cloudlet.V3, Name: "n"}, Action: Append, Add: []Version{{Number: 1, Ref: "r"}}}
-	present := Present{Policies: map[string]Held{"shared/n": {
-		Newest: 3, Live: map[cloudlet.Network]cloudlet.InForce{cloudlet.Production: {Effective: 1}, cloudlet.Staging: {Effective: 2}},
-		Versions: []HeldVersion{{Number: 1, Doc: []byte(rule("a", "b"))}, {Number: 2, Doc: []byte(rule())}, {Number: 3, Doc: []byte(rule("c", "b", "a"))}},
-	}}}
-	plan := Plan{Policies: []Planned{p}}
-	if err := Compare(&plan, present, documents{"r": rule("a", "b", "c")}); err != nil {
+	s.mu.Lock()
+	s.busy--
+	s.mu.Unlock()
+	if err == nil && !ok {
+		err = &cloudlet.APIError{Status: cloudlet.NotFound, Err: errors.New("no " + r.Path)}
+	}
+	return []byte(doc), err
+}
+
+func (s *server) Send(context.Context, cloudlet.Change) (cloudlet.Answer, error) {
+	return cloudlet.Answer{}, &cloudlet.APIError{Verdict: cloudlet.Rejected, Err: errors.New("refused")}
+}
+
+func (s *server) count(part string) int {
+	n := 0
+	for _, path := range s.asked {
+		if strings.Contains(path, part) {
+			n++
+		}
+	}
+	return n
+}
+
+// put adds a policy of redirects with versions; each has one rule, of the name given.
+func (s *server) put(api cloudlet.API, id int64, name string, active int, rules ...[]string) {
+	pair := func(r cloudlet.Resource, doc string) { s.docs[r.Path] = doc }
+	var versions []string
+	for i, names := range rules {
+		doc := fmt.Sprintf(`{"version":%d,"policyVersion":%[1]d,"description":"d",%s`, i+1, document(names...)[1:])
+		pair(api.Version(id, int64(i+1)), doc)
+		versions = append(versions, doc)
+	}
+	pair(api.Versions(id, true), "["+strings.Join(versions, ",")+"]")
+	rows := "[]"
+	if active > 0 {
+		rows = "[" + row(active, "PRODUCTION", "SUCCESS", 4) + "]"
+	}
+	pair(api.Activations(id), rows)
+	doc := fmt.Sprintf(`{"id":%d,"policyId":%[1]d,"name":%q,"cloudletType":"ER","cloudletCode":"ER","groupId":1}`, id, name)
+	s.policies = append(s.policies, doc)
+	pair(api.Policies(false), "["+strings.Join(s.policies, ",")+"]")
+}
+
+func document(names ...string) string {
+	var rules []string
+	for _, n := range names {
+		rules = append(rules, fmt.Sprintf(`{"type":"erMatchRule","name":%q,"matchURL":"/%[1]s"}`, n))
+	}
+	return `{"matchRules":[` + strings.Join(rules, ",") + `]}`
+}
+
+func hashed(t *testing.T, names ...string) Version {
+	t.Helper()
+	hash, err := Hash(Policy{API: cloudlet.V3, Type: "ER"}, []byte(document(names...)))
+	if err != nil {
 		t.Fatal(err)
 	}
+	return Version{Number: 1, Ref: "r", Hash: hash}
+}
+
+// TestCompare: a chunk is compared with the newest version and the one on production, while they are at hand.
+func TestCompare(t *testing.T) {
+	s := &server{docs: map[string]string{}}
+	s.put(cloudlet.V3, 7, "n", 1, []string{"a", "b"}, nil, []string{"c", "b", "a"})
+	s.put(cloudlet.V3, 8, "same", 1, []string{"z"}, []string{"a", "b", "c"})
+	s.put(cloudlet.V3, 9, "both", 1, []string{"x"})
+	source := documents{"r": document("a", "b", "c")}
+	chunk := func(name string) Policy {
+		return Policy{API: cloudlet.V3, Type: "ER", Name: name, Group: 1, Versions: []Version{hashed(t, "a", "b", "c")}}
+	}
+	wanted := []Policy{chunk("n"), chunk("same"), chunk("both"), refused(Policy{API: cloudlet.V3, Name: "none"})}
+	present, err := Look(t.Context(), s, wanted, source, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := Make(wanted, present, PlanOptions{OnExisting: OnExistingVersion, Newest: true})
+	Compare(&plan, present)
 	got := plan.Policies[0].Compared
 	if len(got) != 2 || got[0] != (Comparison{With: "production", Version: 1, Added: 1}) ||
 		got[1].With != "newest" || got[1].Version != 3 || got[1].Moved == 0 || got[1].Added+got[1].Removed+got[1].Changed != 0 {
 		t.Errorf("%+v", got)
 	}
-	plan = Plan{Policies: []Planned{p}}
-	if err := Compare(&plan, present, documents{}); err == nil {
-		t.Error("a document that is gone is compared")
+	if p := plan.Policies[1]; p.Action != Same || p.Compared != nil {
+		t.Errorf("%s is compared: %+v", show(p), p.Compared)
+	}
+	if got := plan.Policies[2].Compared; !slices.Equal(got, []Comparison{{With: "newest and production", Version: 1, Added: 3, Removed: 1}}) {
+		t.Errorf("%+v", got)
+	}
+	if n := s.count("/policies/7/versions/2"); n != 0 {
+		t.Error("a version is read that is not compared")
+	}
+	if _, err := Look(t.Context(), s, wanted, documents{}, 4); err == nil || !strings.Contains(err.Error(), "r is gone") {
+		t.Errorf("a document that is gone is compared: %v", err)
+	}
+}
+
+// TestLookSideBySide: the versions of one policy are read with as many reads under way as may be and no more, and come in order.
+func TestLookSideBySide(t *testing.T) {
+	const limit = 8
+	var rules [][]string
+	for i := range 64 {
+		rules = append(rules, []string{fmt.Sprintf("rule%d", i)})
+	}
+	s := &server{docs: map[string]string{}, delay: 5 * time.Millisecond}
+	s.put(cloudlet.V3, 7, "many", 0, rules...)
+	s.put(cloudlet.V3, 8, "few", 0, []string{"x"}, []string{"y"})
+	wanted := []Policy{{API: cloudlet.V3, Type: "ER", Name: "many"}, {API: cloudlet.V3, Type: "ER", Name: "few"}}
+	present, err := Look(t.Context(), s, wanted, nil, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := present.Policies["shared/many"].Versions
+	if len(held) != len(rules) || len(present.Policies["shared/few"].Versions) != 2 {
+		t.Fatalf("%v", present.Policies)
+	}
+	for i, v := range held {
+		if want := hashed(t, rules[i]...); v.Number != int64(i+1) || v.Hash != want.Hash {
+			t.Errorf("%d: %+v", i, v)
+		}
+	}
+	if s.most != limit {
+		t.Errorf("%d reads under way", s.most)
+	}
+
+	s.fails = map[string]error{cloudlet.V3.Version(7, 9).Path: errors.New("broken")}
+	s.asked = nil
+	if _, err := Look(t.Context(), s, wanted, nil, limit); err == nil || !strings.Contains(err.Error(), "broken") {
+		t.Error(err)
+	}
+	if n := s.count("/versions/"); n > 40 {
+		t.Errorf("%d versions are read although one cannot be", n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Look(ctx, s, wanted, nil, limit); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// TestLookAssociated: whether a present legacy policy can be activated is known before anything is sent.
+func TestLookAssociated(t *testing.T) {
+	for name, c := range map[string]struct {
+		named, associated string // associated: - where it may not be listed
+		production        int    // the version that is live there
+		wants             string // the rule
+		problem           string
+		notes             int
+	}{
+		"none, to be added":      {"", `{}`, 0, "b", "policy 7 is associated with none, and none is named for staging", 1},
+		"none, the same":         {"", `{}`, 0, "a", "policy 7 is associated with none", 1},
+		"one":                    {"", `{"www":{"id":1}}`, 0, "b", "", 1},
+		"one is named":           {"www", "", 0, "b", "", 1},
+		"it may not be listed":   {"", "-", 0, "b", "", 2},
+		"none, and nothing sent": {"", `{}`, -1, "a", "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{docs: map[string]string{}}
+			s.put(cloudlet.V2, 7, "n", 0, []string{"a"})
+			properties := cloudlet.V2.Properties(7).Path
+			if c.associated != "-" {
+				s.docs[properties] = c.associated
+			}
+			live := map[cloudlet.Network]Live{}
+			if c.production == 0 {
+				live[cloudlet.Staging] = Live{Version: 1, Properties: strings.Fields(c.named)}
+			}
+			w := []Policy{{API: cloudlet.V2, Type: "ER", Name: "n", Versions: []Version{hashed(t, c.wants)}, Live: live}}
+			present, err := Look(t.Context(), s, w, documents{"r": document(c.wants)}, 4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan := Make(w, present, PlanOptions{OnExisting: OnExistingVersion, Newest: true})
+			switch {
+			case c.problem == "" && len(plan.Problems) > 0, c.problem != "" && (len(plan.Problems) != 1 || !strings.Contains(plan.Problems[0].Text, c.problem)):
+				t.Errorf("%v, not %q", plan.Problems, c.problem)
+			}
+			if asked := s.count(properties) > 0; asked != (len(live) > 0 && c.named == "") {
+				t.Errorf("its properties are read: %v", asked)
+			}
+			var notes []Note
+			for _, n := range plan.Notes {
+				if strings.HasPrefix(n.Item, "properties of v2:n") {
+					notes = append(notes, n)
+				}
+			}
+			if len(notes) != c.notes-1 {
+				t.Errorf("%v", plan.Notes)
+			}
+		})
+	}
+}
+
+// TestUsers: what is found is kept when a read fails; not every policy of a large group is asked.
+func TestUsers(t *testing.T) {
+	s := &server{docs: map[string]string{}}
+	for id := range int64(maxLookedAt + 3) {
+		s.put(cloudlet.V3, id+1, fmt.Sprintf("p%d", id+1), 0)
+		s.docs[cloudlet.V3.Properties(id+1).Path] = `[{"name":"www"}]`
+	}
+	s.docs[cloudlet.V2.Policies(false).Path] = `[]`
+	groups := map[int64]bool{1: true}
+	notes, err := Users(t.Context(), s, groups, map[int64]bool{1: true}, 4)
+	if err != nil || len(notes) != 2 || notes[0].Item != "property www" || !strings.HasPrefix(notes[1].Text, "2 more shared policies") {
+		t.Errorf("%v, %v", notes, err)
+	}
+	if n := s.count("/properties"); n != maxLookedAt {
+		t.Errorf("%d requests for properties", n)
+	}
+	s.fails = map[string]error{cloudlet.V3.Properties(50).Path: errors.New("broken")}
+	notes, err = Users(t.Context(), s, groups, nil, 1)
+	if err == nil || len(notes) == 0 || notes[0].Item != "property www" {
+		t.Errorf("%v, %v", notes, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Users(ctx, s, groups, nil, 4); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// TestSkippedOrigin: an origin that is left as it is holds nothing back; one that fails does.
+func TestSkippedOrigin(t *testing.T) {
+	plan := Plan{Policies: []Planned{
+		{Policy: Policy{Name: "left", Versions: versions("a")}, Action: Skip, Why: "it is present and lacks 1 versions"},
+		{Policy: Policy{Name: "fails", Versions: versions("a")}, Action: Create, Add: versions("a")},
+	}}
+	journal := &job.Memory{}
+	a := &apply{c: &creator{account: &server{}, source: documents{}, o: ApplyOptions{
+		Record: func(ctx context.Context, rec job.Record, _ once.Attempt) error { return journal.Put(ctx, rec) },
+	}}}
+	late, err := a.origins(t.Context(), job.Pool{Workers: 1, Journal: journal}, plan)
+	if !errors.Is(err, job.ErrIncomplete) || !maps.Equal(late, map[string]bool{"fails": true}) {
+		t.Errorf("%v, %v", late, err)
 	}
 }

@@ -9,14 +9,16 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"cloudletmig/internal/cloudlet"
 )
 
+// maxLookedAt is how many shared policies are asked for their properties, a request each. It is a note: no run waits long
+// for it.
+const maxLookedAt = 100
+
 // Users names the properties that use an Edge Redirector policy of one of the groups now, each with those policies: the redirects
 // that are brought in may belong into the same place. Policies with the ids in ours are passed over. What the account
-// does not let us list is left out.
+// does not let us list is left out. With an error comes what was found before it.
 func Users(ctx context.Context, account Account, groups, ours map[int64]bool, limit int) ([]Note, error) {
 	used := map[string][]string{}
 	var mu sync.Mutex
@@ -31,48 +33,48 @@ func Users(ctx context.Context, account Account, groups, ours map[int64]bool, li
 		all, err := listPolicies(ctx, account, api)
 		return slices.DeleteFunc(all, func(p cloudlet.Policy) bool { return p.Type != "ER" || !groups[p.GroupID] || ours[p.ID] }), allowed(err)
 	}
+	notes := []Note{}
 	legacy, err := in(cloudlet.V2)
 	if err != nil {
-		return nil, err
+		return notes, err
 	}
 	if len(legacy) > 0 {
 		if err := legacyUsers(ctx, account, legacy, note); err != nil {
-			return nil, err
+			return notes, err
 		}
 	}
 	shared, err := in(cloudlet.V3)
-	if err != nil {
-		return nil, err
-	}
-	reads, ctx := errgroup.WithContext(ctx)
-	reads.SetLimit(max(limit, 1))
-	for _, p := range shared {
-		reads.Go(func() error {
-			text, err := account.Get(ctx, p.API.Properties(p.ID))
-			if err != nil {
-				return allowed(err)
-			}
-			var docs []struct {
-				Name string `json:"name"`
-			}
-			if err := json.Unmarshal(text, &docs); err != nil {
-				return fmt.Errorf("read the properties of %s: %w", p, err)
-			}
-			for _, d := range docs {
-				note(d.Name, p.String())
-			}
-			return nil
+	if err == nil {
+		err = each(ctx, max(limit, 1), slices.Values(shared[:min(len(shared), maxLookedAt)]), func(ctx context.Context, p cloudlet.Policy) error {
+			return sharedUsers(ctx, account, p, note)
 		})
 	}
-	if err := reads.Wait(); err != nil {
-		return nil, err
-	}
-	notes := []Note{}
 	for _, property := range slices.Sorted(maps.Keys(used)) {
 		slices.Sort(used[property])
 		notes = append(notes, Note{Item: "property " + cloudlet.Printable(property), Text: "uses " + strings.Join(used[property], ", ")})
 	}
-	return notes, nil
+	if more := len(shared) - maxLookedAt; more > 0 {
+		notes = append(notes, Note{Item: "properties", Text: fmt.Sprintf("%d more shared policies of the same groups were not asked for the properties that use them", more)})
+	}
+	return notes, err
+}
+
+// sharedUsers asks for the properties of one shared policy.
+func sharedUsers(ctx context.Context, account Account, p cloudlet.Policy, note func(property, policy string)) error {
+	text, err := account.Get(ctx, p.API.Properties(p.ID))
+	if err != nil {
+		return allowed(err)
+	}
+	var docs []struct {
+		Name string `json:"name"`
+	}
+	if err := json.Unmarshal(text, &docs); err != nil {
+		return fmt.Errorf("read the properties of %s: %w", p, err)
+	}
+	for _, d := range docs {
+		note(d.Name, p.String())
+	}
+	return nil
 }
 
 // allowed is err, but for the refusal to list something.
