@@ -105,8 +105,9 @@ func MayTakeEffect(rec job.Record, window time.Duration) time.Time {
 	var memo struct {
 		Last  time.Time `json:"last"`
 		Ended time.Time `json:"ended"`
+		Lost  bool      `json:"lost"`
 	}
-	if json.Unmarshal(rec.Data, &memo) != nil || memo.Last.IsZero() {
+	if json.Unmarshal(rec.Data, &memo) != nil || memo.Last.IsZero() || rec.State == settle && !memo.Lost {
 		return time.Time{}
 	}
 	return later(memo.Last, memo.Ended).Add(window)

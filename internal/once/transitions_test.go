@@ -215,7 +215,8 @@ func TestMayTakeEffect(t *testing.T) {
 		want time.Time
 	}{
 		"sent":           {job.Record{State: "sent", Data: data(memo{Format: 1, N: 1, Last: last})}, last.Add(time.Minute)},
-		"settle":         {job.Record{State: "settle", Data: data(memo{Format: 1, N: 1, Last: last, Ended: last.Add(time.Second)})}, last.Add(time.Second + time.Minute)},
+		"settle":         {job.Record{State: "settle", Data: data(memo{Format: 1, N: 1, Last: last, Ended: last.Add(time.Second), Lost: true})}, last.Add(time.Second + time.Minute)},
+		"conflict":       {job.Record{State: "settle", Data: data(memo{Format: 1, N: 1, Last: last})}, time.Time{}},
 		"created":        {job.Record{State: "created", Data: data(memo{Format: 1, N: 1, Last: last})}, time.Time{}},
 		"something else": {job.Record{State: "sent", Data: json.RawMessage(`[]`)}, time.Time{}},
 	} {
