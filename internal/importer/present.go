@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"cloudletmig/internal/activate"
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/once"
 )
@@ -42,6 +43,8 @@ type Held struct {
 	Versions    []HeldVersion // ascending, without deleted ones
 	Newest      int64         // the highest number, of deleted ones too where they are listed
 	Live        map[cloudlet.Network]cloudlet.InForce
+	// Unassociated are the wanted properties for which a legacy policy is not active.
+	Unassociated map[cloudlet.Network][]string
 }
 
 // blank reports whether the policy is as v2 makes it: with an empty version 1, which nobody has activated.
@@ -310,6 +313,18 @@ func (l *looker) versions(ctx context.Context, p Policy) error {
 	held.Live = map[cloudlet.Network]cloudlet.InForce{}
 	for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
 		held.Live[on] = cloudlet.InForceOn(rows, on)
+		lacks, err := activate.Unassociated(ctx, l.account, activate.Target{
+			API: p.API, Policy: held.ID, Name: p.Name, Network: on, Properties: p.Live[on].Properties,
+		}, rows)
+		if err != nil {
+			return err
+		}
+		if len(lacks) > 0 {
+			if held.Unassociated == nil {
+				held.Unassociated = map[cloudlet.Network][]string{}
+			}
+			held.Unassociated[on] = lacks
+		}
 	}
 	if len(all) > 0 {
 		held.Newest = all[len(all)-1].Number
