@@ -59,10 +59,10 @@ func Apply(ctx context.Context, account Account, source Source, plan Plan, pool 
 		return err
 	}
 	production, err := a.production(ctx, pool, plan)
-	if err != nil || len(production) == 0 {
+	if len(production) == 0 {
 		return err
 	}
-	return pool.Run(ctx, production...)
+	return errors.Join(err, pool.Run(ctx, production...))
 }
 
 // origins makes the load-balancing origins of a plan: a policy may be active only after its origins are. It gives those
@@ -235,11 +235,11 @@ func (c *creator) prove(p Planned, id, wanted, number int64) func(context.Contex
 
 // production are the activations on production of everything, once all else is done. While any of them is not done, all must
 // be effective on staging now: an earlier run may have put them there, and somebody else have put something else there since.
+// Where one is not, that is the error, and those alone are given that an earlier run has begun.
 func (a *apply) production(ctx context.Context, pool job.Pool, plan Plan) ([]job.Item, error) {
 	a.networks = []cloudlet.Network{cloudlet.Production}
-	var items []job.Item
+	var items, begun []job.Item
 	var targets []activate.Target
-	begin := false
 	for _, p := range plan.Policies {
 		networks := p.Activations()
 		if p.IsOrigin() || !slices.Contains(networks, cloudlet.Production) {
@@ -253,14 +253,26 @@ func (a *apply) production(ctx context.Context, pool job.Pool, plan Plan) ([]job
 		for _, pair := range done.Versions {
 			have[pair.From] = pair.To
 		}
-		begin = begin || done.Active[cloudlet.Production] == 0
-		targets = append(targets, a.target(p, done.ID, cloudlet.Production, have))
-		items = append(items, a.activations(p, done.ID, networks, have)...)
+		rec, _, err := pool.Journal.Get(ctx, activationKey(p.Policy, cloudlet.Production))
+		if err != nil {
+			return nil, err
+		}
+		next := a.activations(p, done.ID, networks, have)
+		if memo, err := once.MemoOf[activate.Before, string](rec); err == nil && (memo.N > 0 || rec.State == job.Done) {
+			begun = append(begun, next...)
+		}
+		items = append(items, next...)
+		if t := a.target(p, done.ID, cloudlet.Production, have); t.After != "" {
+			targets = append(targets, t)
+		}
 	}
-	if !begin {
+	if len(begun) == len(items) {
 		return items, nil
 	}
-	return items, a.follow(ctx, targets, pool.Workers)
+	if err := a.follow(ctx, targets, pool.Workers); err != nil {
+		return begun, err
+	}
+	return items, nil
 }
 
 // follow says of all targets whether they are effective where they have to be before they are activated.
