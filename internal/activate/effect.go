@@ -42,12 +42,12 @@ func (a *activation) baseline(ctx context.Context) (Before, string, error) {
 			return before, already, a.prove(ctx)
 		}
 	}
+	if why := a.unready(rows); why != "" {
+		return before, "", once.Stranger(a.t.Place(), why)
+	}
 	if !a.t.Off && a.t.Over != nil && !slices.Contains(a.t.Over, before.Effective) {
 		return before, "", once.Stranger(a.t.Place(), fmt.Sprintf("on %s %s effective, which the plan did not show: somebody else changed that",
 			a.t.Network, versionWord(before.Effective)))
-	}
-	if why := a.unready(rows); why != "" {
-		return before, "", once.Stranger(a.t.Place(), why)
 	}
 	return before, "", a.prove(ctx)
 }

@@ -9,11 +9,14 @@ import (
 	"cloudletmig/internal/cloudlet"
 )
 
+// Reader is an Account of which nothing is changed.
+type Reader interface {
+	Get(ctx context.Context, r cloudlet.Resource) ([]byte, error)
+}
+
 // Unassociated are those of the target's properties that its policy is not active for on the network, by the rows of its
 // history; where those name no property at all, those that it is not associated with. Properties are of v2 alone.
-func Unassociated(ctx context.Context, account interface {
-	Get(ctx context.Context, r cloudlet.Resource) ([]byte, error)
-}, t Target, rows []cloudlet.Activation) ([]string, error) {
+func Unassociated(ctx context.Context, account Reader, t Target, rows []cloudlet.Activation) ([]string, error) {
 	lacks := unnamed(rows, t)
 	if len(lacks) == 0 || slices.ContainsFunc(rows, func(r cloudlet.Activation) bool { return r.Network == t.Network && r.Property != "" }) {
 		return lacks, nil

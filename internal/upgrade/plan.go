@@ -176,12 +176,7 @@ func planOne(e Estate, l Legacy, name string, o Options) Planned {
 			activate = slices.Collect(maps.Keys(edit.Activate))
 		}
 	}
-	for _, on := range activate { // pending activations are an obstacle, so that this is what is and stays live
-		if n := l.Live[on].Effective; n != 0 {
-			p.Activate[on] = n
-		}
-	}
-	p.Staged = p.Activate[cloudlet.Staging] != 0 && p.Activate[cloudlet.Production] != 0
+	p.ask(l, activate)
 	p.Additional = additional(l)
 	_, known := e.Kinds[l.Type]
 	switch {
@@ -213,6 +208,16 @@ func planOne(e Estate, l Legacy, name string, o Options) Planned {
 		}
 	}
 	return p
+}
+
+// ask takes in on which networks what is live is to go live again. Pending activations are an obstacle, so that it stays so.
+func (p *Planned) ask(l Legacy, networks []cloudlet.Network) {
+	for _, on := range networks {
+		if n := l.Live[on].Effective; n != 0 {
+			p.Activate[on] = n
+		}
+	}
+	p.Staged = p.Activate[cloudlet.Staging] != 0 && p.Activate[cloudlet.Production] != 0
 }
 
 // changedSince says what a plan file shows and is not so any more; empty where all is.
