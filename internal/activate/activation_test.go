@@ -1,6 +1,7 @@
 package activate_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,6 +43,34 @@ func TestScenes(t *testing.T) {
 	lonely := v2
 	lonely.Properties = nil
 	over := func(n ...int64) activate.Target { t := v3; t.Over = n; return t }
+	other := v2
+	other.Properties = []string{"www.example.com", "second.example.com"}
+	legacy := func(n int64, network string) func(*world, int64) {
+		return func(w *world, id int64) {
+			w.strangerV2(id, n, network)
+			_ = pause(w.t.Context(), time.Minute)
+		}
+	}
+	after, held, heldOff := v3, v3, off
+	after.After, held.Held, heldOff.Held = cloudlet.Staging, true, true
+	proved, edited, unread := v3, v3, v3
+	proved.Prove = func(context.Context) error { return nil }
+	edited.Prove = func(context.Context) error { return once.Stranger("v3:1001 shop", "version 3 was edited by somebody") }
+	unread.Prove = func(context.Context) error { return errors.New("no version there") }
+	editedLater := v3
+	editedLater.Prove = func(context.Context) error {
+		if time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) > time.Minute {
+			return once.Stranger("v3:1001 shop", "version 3 was edited by somebody")
+		}
+		return nil
+	}
+	onStaging := func(n int64) func(*world, int64) {
+		return func(w *world, id int64) {
+			if err := w.server.Account().Activate(id, n, "staging"); err != nil {
+				w.t.Error(err)
+			}
+		}
+	}
 	pool := activate.Target{Origin: "pool", Version: 1, Network: cloudlet.Staging}
 	live := func(versions ...int64) func(*world, int64) {
 		return func(w *world, id int64) {
@@ -103,12 +132,36 @@ func TestScenes(t *testing.T) {
 			target: over(1), err: job.ErrIncomplete, says: "on production no version is effective, which the plan did not show", hint: "nothing was changed",
 		},
 
+		"still what was verified":        {target: proved, posts: 1, state: job.Done},
+		"edited by somebody":             {target: edited, err: job.ErrIncomplete, says: "v3:1001 shop: version 3 was edited by somebody", hint: "nothing was changed"},
+		"edited by somebody, and live":   {target: edited, begin: live(3), err: job.ErrIncomplete, says: "edited by somebody", hint: "nothing was changed"},
+		"whether edited cannot be known": {target: unread, err: job.ErrIncomplete, says: "no version there"},
+		"edited after our request was lost": {
+			target: editedLater, faults: map[string]float64{"lose": 1}, posts: 1, err: job.ErrIncomplete, state: "settle", says: "version 3 was edited by somebody", hint: "nothing was changed",
+		},
+
+		"live on staging":         {target: after, begin: onStaging(3), posts: 1, state: job.Done},
+		"not live on staging":     {target: after, err: job.ErrIncomplete, says: "version 3 goes to production only while it is effective on staging, and no version is effective there now", hint: "nothing was changed"},
+		"another live on staging": {target: after, begin: onStaging(2), err: job.ErrIncomplete, says: "and version 2 is effective there now"},
+		"no longer live on staging, our request is lost": {
+			target: after, begin: onStaging(3), faults: map[string]float64{"reset before": 1}, meddle: once1(func(w *world, id int64) { onStaging(2)(w, id) }),
+			posts: 1, err: job.ErrIncomplete, state: "settle", says: "and version 2 is effective there now",
+		},
+		"held":                    {target: held, begin: live(3), state: job.Done, already: true, before: 3},
+		"held, under way":         {target: held, begin: running(3), state: job.Done, already: true},
+		"held, and rolled back":   {target: held, begin: live(3, 2), err: job.ErrIncomplete, says: "on production version 2 is effective, where the plan showed that nothing was to be sent", hint: "nothing was changed"},
+		"held off":                {target: heldOff, state: job.Done, already: true},
+		"held off, and activated": {target: heldOff, begin: live(3), err: job.ErrIncomplete, says: "on production version 3 is effective, where the plan"},
+
 		"taken off":           {target: off, begin: live(3), posts: 1, state: job.Done, before: 3},
 		"nothing to take off": {target: off, state: job.Done, already: true},
 		"another to take off": {target: off, begin: live(2), err: job.ErrIncomplete, says: "version 2 is effective on production, not version 3", hint: "nothing was changed"},
 
 		"v2":                                {target: v2, begin: live(1), posts: 1, state: job.Done, before: 1},
-		"v2 live":                           {target: v2, begin: live(3), state: job.Done, already: true, before: 3},
+		"v2 live":                           {target: v2, begin: legacy(3, "prod"), state: job.Done, already: true, before: 3},
+		"v2 live, for no property":          {target: v2, begin: live(3), posts: 1, state: job.Done, before: 3},
+		"v2 live, not for this property":    {target: other, begin: legacy(3, "prod"), posts: 1, state: job.Done, before: 3},
+		"v2 under way for another property": {target: other, begin: func(w *world, id int64) { w.strangerV2(id, 3, "prod") }, posts: 1, state: job.Done, before: 3},
 		"v2 live once, our request is lost": {target: v2, begin: live(3, 1), faults: map[string]float64{"lose": 1}, posts: 2, state: job.Done, before: 1},
 		"v2 under way already":              {target: v2, begin: func(w *world, id int64) { w.strangerV2(id, 3, "prod") }, state: job.Done, already: true},
 		"v2 under way on the other network": {target: v2, opt: simulator.Options{ActivationTime: 5 * time.Minute}, took: 5 * time.Minute, begin: func(w *world, id int64) { w.strangerV2(id, 1, "staging") }, posts: 1, state: job.Done},

@@ -4,9 +4,12 @@
 //
 // What is promised:
 //
-//   - What is live already is adopted and nothing is sent; so is an activation of the same version that is under way.
+//   - What is live already is adopted and nothing is sent (in v2: for the properties that are asked for, too); so is an activation of the same version that is under way.
 //   - Nothing is sent while another activation of that policy is in the way, and nothing over what somebody else put live
 //     since the first look: that is a once.ErrConflict. Nobody is ever rolled back.
+//   - Nothing is sent for a version that is not what was verified any more (Target.Prove), nor for production while the version
+//     is not effective on staging, if it has to be (Target.After). Both are asked again before each attempt, however long it
+//     waited for its turn, and in every run that goes on: a once.ErrConflict.
 //   - The server sees no more activations in any window than the limit of the operation, over all items of a [Queue], and
 //     none before the time that it told (Cloudlets API v2 and v3, Rate limits). No worker waits for that.
 //   - An activation that fails is a [FailedError] with the API's own reason. It is not sent again in the same run.

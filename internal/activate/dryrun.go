@@ -2,6 +2,7 @@ package activate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -10,9 +11,11 @@ import (
 	"cloudletmig/internal/job"
 )
 
-// dryRun is what the journal holds of an origin's activation before its baseline: a dry run was about to be sent.
+// dryRun is what the journal holds of an origin's activation before its baseline: a dry run was about to be sent, or is over
+// and found nothing against it, so that a run that goes on need not send another.
 type dryRun struct {
-	Dry time.Time `json:"dry,omitzero"`
+	Dry    time.Time `json:"dry,omitzero"`
+	Passed bool      `json:"passed,omitempty"`
 }
 
 // do goes on with the activation; that of a load-balancing version begins with a dry run, which says whether the API would
@@ -34,20 +37,27 @@ func (a *activation) rehearse(ctx context.Context, task *job.Task) (time.Time, e
 	if err != nil || ok && rec.State != "" {
 		return time.Time{}, err
 	}
+	var before dryRun
+	if ok && json.Unmarshal(rec.Data, &before) == nil && before.Passed {
+		a.dry = before.Dry
+		return time.Time{}, nil
+	}
 	if _, here, err := a.baseline(ctx); err != nil || here != "" {
 		return time.Time{}, nil //nolint:nilerr // once asks again, and knows what each error means
 	}
 	if again := a.turn(a.q.now()); !again.IsZero() {
 		return again, nil
 	}
-	if err := task.Save(ctx, "", dryRun{a.q.now()}); err != nil {
+	if err := task.Save(ctx, "", dryRun{Dry: a.q.now()}); err != nil {
 		return time.Time{}, err
 	}
 	answer, err := a.attempt(context.WithoutCancel(ctx), cloudlet.ActivateOrigin(a.t.Origin, a.t.Version, a.t.Network, true))
 	a.dry = a.q.now()
 	api, isAPI := errors.AsType[*cloudlet.APIError](err)
 	switch {
-	case err == nil, isAPI && api.Verdict == cloudlet.Conflict: // once waits for what is in the way
+	case err == nil:
+		return time.Time{}, task.Save(context.WithoutCancel(ctx), "", dryRun{a.dry, true})
+	case isAPI && api.Verdict == cloudlet.Conflict: // once waits for what is in the way
 		return time.Time{}, nil
 	case cloudlet.StatusOf(err) == tooMany:
 		return answer.Rate.Next, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -26,20 +27,64 @@ func (a *activation) baseline(ctx context.Context) (Before, string, error) {
 	pending, inTheWay := a.pending(rows)
 	switch {
 	case pending != nil && !inTheWay:
-		return before, pending.name(), nil
+		return before, pending.name(), a.prove(ctx)
 	case pending != nil:
 		return before, "", a.waitFor(*pending)
+	case a.t.Off && before.Effective != 0 && before.Effective != a.t.Version:
+		return before, "", once.Stranger(a.t.Place(), fmt.Sprintf("version %d is effective on %s, not version %d, which was to be taken off",
+			before.Effective, a.t.Network, a.t.Version))
 	case a.t.Off == (before.Effective != a.t.Version):
-		if a.t.Off && before.Effective != 0 {
-			return before, "", once.Stranger(a.t.Place(), fmt.Sprintf("version %d is effective on %s, not version %d, which was to be taken off",
-				before.Effective, a.t.Network, a.t.Version))
+		lacks, err := Unassociated(ctx, a.q.account, a.t, plain(rows))
+		if err != nil {
+			return before, "", err
 		}
-		return before, already, nil
-	case !a.t.Off && a.t.Over != nil && !slices.Contains(a.t.Over, before.Effective):
+		if len(lacks) == 0 {
+			return before, already, a.prove(ctx)
+		}
+	}
+	if why := a.unready(rows); why != "" {
+		return before, "", once.Stranger(a.t.Place(), why)
+	}
+	if !a.t.Off && a.t.Over != nil && !slices.Contains(a.t.Over, before.Effective) {
 		return before, "", once.Stranger(a.t.Place(), fmt.Sprintf("on %s %s effective, which the plan did not show: somebody else changed that",
 			a.t.Network, versionWord(before.Effective)))
 	}
-	return before, "", nil
+	return before, "", a.prove(ctx)
+}
+
+// unready says why nothing is to be sent although the place is free; empty where nothing speaks against it.
+func (a *activation) unready(rows []row) string {
+	if a.t.Held {
+		return fmt.Sprintf("on %s %s effective, where the plan showed that nothing was to be sent: somebody else changed that",
+			a.t.Network, versionWord(inForce(rows, a.t.Network)))
+	}
+	if now := inForce(rows, a.t.After); a.t.After != "" && now != a.t.Version {
+		return fmt.Sprintf("version %d goes to %s only while it is effective on %s, and %s effective there now",
+			a.t.Version, a.t.Network, a.t.After, versionWord(now))
+	}
+	return ""
+}
+
+// prove asks whether the version is what was verified.
+func (a *activation) prove(ctx context.Context) error {
+	if a.t.Prove == nil || a.t.Off {
+		return nil
+	}
+	return a.t.Prove(ctx)
+}
+
+// Follows says whether the version is effective where it has to be before it goes to t's network: nil, or a once.ErrConflict.
+// Each item asks that by itself, too; this is for those that begin only together.
+func (q *Queue) Follows(ctx context.Context, t Target) error {
+	rows, err := q.history(ctx, t)
+	if err != nil {
+		return err
+	}
+	t.Held = false
+	if why := (&activation{q: q, t: t}).unready(rows); why != "" {
+		return once.Stranger(t.Place(), why)
+	}
+	return nil
 }
 
 // pending is an activation under way, and whether it is one that has to end first: of what is wanted if there is one, else
@@ -48,7 +93,7 @@ func (a *activation) pending(rows []row) (found *row, inTheWay bool) {
 	for i, r := range rows {
 		switch {
 		case r.Status != cloudlet.Pending:
-		case r.is(a.t):
+		case r.is(a.t) && len(unnamed(plain(rows), a.t)) == 0:
 			return &rows[i], false
 		case r.Network == a.t.Network || a.t.kind() == legacy:
 			found = &rows[i]
@@ -74,11 +119,12 @@ func (a *activation) find(ctx context.Context, memo Memo) (once.Found[string], e
 		return once.Found[string]{}, err
 	}
 	later := memo.Base.Mark.after(rows, a.t.Network)
+	lacks := unnamed(plain(rows), a.t)
 	found := once.Found[string]{}
 	failed := ""
 	for _, r := range later { // newest first
 		switch {
-		case !r.is(a.t) || r.Status == cloudlet.Inactive:
+		case !r.is(a.t) || r.Status == cloudlet.Inactive, memo.N == 0 && len(lacks) > 0:
 		case r.Status != cloudlet.Broken:
 			found.Ours = []string{r.name()}
 			return found, nil
@@ -99,6 +145,18 @@ func (a *activation) find(ctx context.Context, memo Memo) (once.Found[string], e
 	now := inForce(rows, a.t.Network)
 	if found.Taken == "" && now != memo.Base.Effective {
 		found.Taken = fmt.Sprintf("on %s %s effective now, which was not so before", a.t.Network, versionWord(now))
+	}
+	if found.Taken == "" {
+		found.Taken = a.unready(rows)
+	}
+	if found.Taken == "" {
+		conflict, err := (*once.ConflictError)(nil), a.prove(ctx)
+		if err != nil && !errors.As(err, &conflict) {
+			return found, err
+		}
+		if conflict != nil {
+			found.Taken = conflict.Why
+		}
 	}
 	found.Seen = fmt.Sprintf("%d %d", now, len(later))
 	return found, nil

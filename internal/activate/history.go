@@ -88,11 +88,15 @@ func (r row) details() string {
 
 // inForce is the version that is effective on the network, 0 for none.
 func inForce(rows []row, on cloudlet.Network) int64 {
-	plain := make([]cloudlet.Activation, len(rows))
+	return cloudlet.InForceOn(plain(rows), on).Effective
+}
+
+func plain(rows []row) []cloudlet.Activation {
+	out := make([]cloudlet.Activation, len(rows))
 	for i, r := range rows {
-		plain[i] = r.Activation
+		out[i] = r.Activation
 	}
-	return cloudlet.InForceOn(plain, on).Effective
+	return out
 }
 
 // Mark is a place in the history of one network. Rows after it are those that are dated later, those of the same date that

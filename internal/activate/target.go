@@ -32,6 +32,15 @@ type Target struct {
 	// Over are the versions that the activation may replace, 0 for none: what the plan showed. Another one that is effective
 	// when the activation is about to begin is a conflict. Nil: whatever is effective then.
 	Over []int64 `json:"over,omitempty"`
+	// After is the network on which the version must be effective whenever this activation is sent: staging, of an
+	// activation on production that follows the one there.
+	After cloudlet.Network `json:"after,omitempty"`
+	// Held says that the plan showed no request, for it is so already or about to be. That is looked at again; where it is not
+	// so any more, that is a conflict, and nothing is sent.
+	Held bool `json:"held,omitempty"`
+	// Prove, if set, says whether the version is still what was verified, or a once.ErrConflict (see once.Stranger). It is asked
+	// before each attempt, behind the look that finds the place free: a version can be edited until it first goes live.
+	Prove func(ctx context.Context) error `json:"-"`
 }
 
 // Place is where the version is, for messages: "v3:1001 shop", "origin:pool".

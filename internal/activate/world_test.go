@@ -52,7 +52,7 @@ func newWorld(t *testing.T, seed uint64, opt simulator.Options) *world {
 	opt.NoAuth, opt.Clock, opt.Seed, opt.User = true, time.Now, seed, "us"
 	if opt.Account == nil {
 		opt.Account = simulator.NewAccount()
-		opt.Account.AddGroup(1, 0, "group", "www.example.com")
+		opt.Account.AddGroup(1, 0, "group", "www.example.com", "second.example.com")
 	}
 	w := &world{
 		t: t, server: simulator.New(opt), random: rand.New(rand.NewPCG(seed, 2)), arrivals: map[string][]time.Time{}, told: map[string]time.Time{},

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +22,8 @@ type activation struct {
 	activate.Target
 	Effective int64 `json:"effective"` // the version that is live on the network, 0 for none
 	Pending   int64 `json:"pending"`   // the version whose activation is under way there, 0 for none
+	// Associate are those of the properties that the policy is not active for there yet.
+	Associate []string `json:"associate,omitempty"`
 }
 
 // activations is a plan: those of one policy or origin follow one another, staging first.
@@ -47,6 +48,8 @@ const (
 // does is what the line leads to, as far as the plan knows.
 func (p activation) does() string {
 	switch {
+	case len(p.Associate) > 0:
+		return planSend
 	case p.Off != (p.Effective == p.Version) && p.Pending == 0:
 		return planAlready
 	case !p.Off && p.Pending == p.Version:
@@ -80,7 +83,9 @@ func (p activations) chain(q *activate.Queue, depth int) job.Item {
 	if len(p) > 1 {
 		then = func(activate.Memo) []job.Item { return []job.Item{p[1:].chain(q, depth+1)} }
 	}
-	return q.Item(p[0].key(), depth, p[0].Target, then)
+	t := p[0].Target
+	t.Held = p[0].does() != planSend
+	return q.Item(p[0].key(), depth, t, then)
 }
 
 // planner finds out by reads alone what the arguments of activate lead to.
@@ -191,6 +196,12 @@ func (p *planner) lines(ctx context.Context, t activate.Target) (activations, er
 		line.Network = cloudlet.Network(network)
 		now := cloudlet.InForceOn(rows, line.Network)
 		line.Effective, line.Pending = now.Effective, now.Pending
+		if line.Associate, err = activate.Unassociated(ctx, p.client, line.Target, rows); err != nil {
+			return nil, err
+		}
+		if len(p.options.Networks) > 1 && line.Network == cloudlet.Production && !t.Off {
+			line.After = cloudlet.Staging
+		}
 		if line.Over = []int64{now.Effective}; now.Pending != 0 {
 			line.Over = append(line.Over, now.Pending)
 		}
@@ -253,7 +264,7 @@ func (p *planner) associated(ctx context.Context, t activate.Target) error {
 	}
 	var byName map[string]json.RawMessage
 	if err := json.Unmarshal(text, &byName); err != nil {
-		return errors.Join(fmt.Errorf("read the properties of %s", t.Place()), err)
+		return fmt.Errorf("read the properties of %s: %w", t.Place(), err)
 	}
 	if len(byName) == 0 {
 		return &usageError{

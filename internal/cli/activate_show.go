@@ -52,8 +52,8 @@ func (p activation) words() string {
 	if p.Off {
 		operation = "deactivate"
 	}
-	if len(p.Properties) > 0 {
-		operation += ", associate with " + strings.Join(p.Properties, ", ") + " for good"
+	if len(p.Associate) > 0 {
+		operation += ", associate with " + strings.Join(p.Associate, ", ") + " for good"
 	}
 	switch {
 	case p.does() == planAlready && p.Off:
@@ -115,7 +115,7 @@ func (r activated) MarshalJSON() ([]byte, error) {
 		Error    string `json:"error,omitempty"`
 	}
 	doc := plain{r.Target, r.State, r.Previous, r.ID, r.Error}
-	doc.Over = nil
+	doc.Over, doc.After = nil, ""
 	return json.Marshal(doc)
 }
 

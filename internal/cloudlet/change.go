@@ -180,9 +180,13 @@ func CreateOriginVersion(id string, body []byte) Change {
 }
 
 // ActivateOrigin begins an activation of a load-balancing version; a dry run says only whether it could (Cloudlets API v2,
-// Activate a load balancing version).
+// Activate a load balancing version). With async it answers at once and not when all is deployed.
 func ActivateOrigin(id string, version int64, on Network, dry bool) Change {
-	return Change{Method: post, Path: origin(id) + "/activations", Limited: true, Body: encode(struct {
+	path := origin(id) + "/activations"
+	if !dry {
+		path += "?async=true"
+	}
+	return Change{Method: post, Path: path, Limited: true, Body: encode(struct {
 		Network string `json:"network"`
 		Dry     bool   `json:"dryrun"`
 		Version int64  `json:"version"`

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"cloudletmig/internal/activate"
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/job"
@@ -60,11 +62,11 @@ func Apply(ctx context.Context, account Account, source Source, plan Plan, pool 
 	if err = errors.Join(err, second); err != nil || !o.Together {
 		return err
 	}
-	production, err := a.production(ctx, pool.Journal, plan)
-	if err != nil || len(production) == 0 {
+	production, err := a.production(ctx, pool, plan)
+	if len(production) == 0 {
 		return err
 	}
-	return pool.Run(ctx, production...)
+	return errors.Join(err, pool.Run(ctx, production...))
 }
 
 // origins makes the load-balancing origins of a plan: a policy may be active only after its origins are. It gives those
@@ -199,26 +201,55 @@ func (a *apply) activations(p Planned, id int64, networks []cloudlet.Network, ha
 }
 
 func (a *apply) activation(p Planned, id int64, on cloudlet.Network, have numbers, then func() []job.Item) job.Item {
+	target := a.target(p, id, on, have)
+	return a.c.o.Queue.Item(activationKey(p.Policy, on), 1+len(p.Add), target, func(activate.Memo) []job.Item { return then() })
+}
+
+// target is the wanted version on a network.
+func (a *apply) target(p Planned, id int64, on cloudlet.Network, have numbers) activate.Target {
 	live := p.Live[on]
 	target := activate.Target{
 		API: p.API, Policy: id, Name: p.Name, Version: have[live.Version], Network: on, Properties: live.Properties, Over: p.over(on),
+		Held: !slices.Contains(p.Activate, on), Prove: a.c.prove(p, id, live.Version, have[live.Version]),
 	}
 	if p.IsOrigin() {
 		target.Origin = p.Name
 	}
-	return a.c.o.Queue.Item(activationKey(p.Policy, on), 1+len(p.Add), target, func(activate.Memo) []job.Item { return then() })
+	if staging, both := p.Live[cloudlet.Staging]; both && on == cloudlet.Production && staging.Version == live.Version {
+		target.After = cloudlet.Staging
+	}
+	return target
 }
 
-// production are the activations on production of everything, once all else is done.
-func (a *apply) production(ctx context.Context, journal job.Journal, plan Plan) ([]job.Item, error) {
+// prove is activate.Target.Prove: the version number still has the rules of the wanted version, of that number in the source.
+func (c *creator) prove(p Planned, id, wanted, number int64) func(context.Context) error {
+	i := slices.IndexFunc(p.Versions, func(v Version) bool { return v.Number == wanted })
+	if i < 0 {
+		return nil
+	}
+	x := place{p.Policy, id}
+	return func(ctx context.Context) error {
+		err := c.verify(ctx, x, p.Versions[i], number)
+		if errors.Is(err, once.ErrDiffers) {
+			return once.Stranger(p.String(), fmt.Sprintf("version %d was edited by somebody after it was verified, and is not activated: %s", number, err))
+		}
+		return err
+	}
+}
+
+// production are the activations on production of everything, once all else is done. While any of them is not done, all must
+// be effective on staging now: an earlier run may have put them there, and somebody else have put something else there since.
+// Where one is not, that is the error, and those alone are given that an earlier run has begun.
+func (a *apply) production(ctx context.Context, pool job.Pool, plan Plan) ([]job.Item, error) {
 	a.networks = []cloudlet.Network{cloudlet.Production}
-	var items []job.Item
+	var items, begun []job.Item
+	var targets []activate.Target
 	for _, p := range plan.Policies {
 		networks := p.Activations()
 		if p.IsOrigin() || !slices.Contains(networks, cloudlet.Production) {
 			continue
 		}
-		done, err := ResultOf(ctx, journal, p)
+		done, err := ResultOf(ctx, pool.Journal, p)
 		if err != nil {
 			return nil, err
 		}
@@ -226,7 +257,39 @@ func (a *apply) production(ctx context.Context, journal job.Journal, plan Plan) 
 		for _, pair := range done.Versions {
 			have[pair.From] = pair.To
 		}
-		items = append(items, a.activations(p, done.ID, networks, have)...)
+		rec, _, err := pool.Journal.Get(ctx, activationKey(p.Policy, cloudlet.Production))
+		if err != nil {
+			return nil, err
+		}
+		next := a.activations(p, done.ID, networks, have)
+		if memo, err := once.MemoOf[activate.Before, string](rec); err == nil && (memo.N > 0 || rec.State == job.Done) {
+			begun = append(begun, next...)
+		}
+		items = append(items, next...)
+		if t := a.target(p, done.ID, cloudlet.Production, have); t.After != "" {
+			targets = append(targets, t)
+		}
+	}
+	if len(begun) == len(items) {
+		return items, nil
+	}
+	if err := a.follow(ctx, targets, pool.Workers); err != nil {
+		return begun, err
 	}
 	return items, nil
+}
+
+// follow says of all targets whether they are effective where they have to be before they are activated.
+func (a *apply) follow(ctx context.Context, targets []activate.Target, limit int) error {
+	errs := make([]error, len(targets))
+	var reads errgroup.Group
+	reads.SetLimit(max(limit, 1))
+	for i, t := range targets {
+		reads.Go(func() error {
+			errs[i] = a.c.o.Queue.Follows(ctx, t)
+			return nil
+		})
+	}
+	_ = reads.Wait() // each error has its place
+	return errors.Join(errs...)
 }

@@ -49,6 +49,8 @@ type Planned struct {
 	Have []Pair    `json:"have,omitempty"`
 	// Over is what was effective, or about to be, on each network, which an activation may replace; 0 is none.
 	Over map[cloudlet.Network][]int64 `json:"over,omitempty"`
+	// Associate are, of a legacy policy that is present, the wanted properties that it is not active for yet.
+	Associate map[cloudlet.Network][]string `json:"associate,omitempty"`
 	// Activate are the networks of Live on which an activation is sent: on the others what is wanted is live already, or
 	// about to be. That is looked at once more when it is its turn.
 	Activate []cloudlet.Network `json:"activate,omitempty"`
@@ -106,6 +108,7 @@ func Make(wanted []Policy, present Present, o PlanOptions) Plan {
 		m.fate[w.Key()] = p
 	}
 	plan.leaveOrigins()
+	plan.Notes = append(plan.Notes, associated(plan)...)
 	plan.Notes = append(plan.Notes, unlisted(plan, present)...)
 	plan.Notes = append(plan.Notes, unknownProperties(plan, present)...)
 	for _, name := range present.Owned {
@@ -113,6 +116,21 @@ func Make(wanted []Policy, present Present, o PlanOptions) Plan {
 	}
 	plan.Problems = m.problems
 	return plan
+}
+
+// associated notes the properties that policies which are present will be active for, and are not yet.
+func associated(plan Plan) []Note {
+	var notes []Note
+	for _, p := range plan.Policies {
+		var names []string
+		for _, on := range p.Activate {
+			names = appendNew(names, p.Associate[on]...)
+		}
+		if len(names) > 0 {
+			notes = append(notes, Note{p.String(), "its activation associates it with " + cloudlet.Printable(strings.Join(names, ", ")) + ", for good"})
+		}
+	}
+	return notes
 }
 
 type maker struct {
@@ -162,6 +180,7 @@ func (m *maker) onto(p *Planned, held Held) {
 	for on, in := range held.Live {
 		p.Over[on] = []int64{in.Effective, in.Pending}
 	}
+	p.Associate = held.Unassociated
 	switch {
 	case !w.IsOrigin() && held.Type != w.Type:
 		p.Action, p.Why = Conflict, fmt.Sprintf("there is a policy of that name, and its type is %s, not %s", held.Type, w.Type)
@@ -257,15 +276,25 @@ func (m *maker) existing(p *Planned, lacks []Version) {
 // liveAlready reports whether nothing is sent to make the wanted version live on a network.
 func (p Planned) liveAlready(on cloudlet.Network) bool {
 	i := slices.IndexFunc(p.Have, func(pair Pair) bool { return pair.From == p.Live[on].Version })
-	if i < 0 || len(p.Over[on]) < 2 {
+	lacks := func(property string) bool { return slices.Contains(p.Associate[on], property) }
+	if i < 0 || len(p.Over[on]) < 2 || slices.ContainsFunc(p.Live[on].Properties, lacks) {
 		return false
 	}
 	effective, pending := p.Over[on][0], p.Over[on][1]
 	return pending == p.Have[i].To || pending == 0 && effective == p.Have[i].To
 }
 
-// over are the versions that an activation may replace.
-func (p Planned) over(on cloudlet.Network) []int64 { return append([]int64{0}, p.Over[on]...) }
+// over are the versions that an activation may replace: what the plan saw, and nothing where this run makes the policy.
+func (p Planned) over(on cloudlet.Network) []int64 {
+	seen := p.Over[on]
+	if len(seen) > 1 && seen[1] == 0 {
+		seen = seen[:1]
+	}
+	if len(seen) == 0 {
+		return []int64{0}
+	}
+	return slices.Clone(seen)
+}
 
 // Changes counts what the plan sends: policies and versions that are made. Activations are not in it.
 func (p Plan) Changes() (policies, versions int) {

@@ -417,3 +417,23 @@ func TestActivations(t *testing.T) {
 		}
 	}
 }
+
+// An activation may replace what the plan saw, and nothing else: 0 only where nothing was live.
+func TestOver(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		seen []int64
+		want string
+	}{
+		"made by this run":  {nil, "[0]"},
+		"nothing live":      {[]int64{0, 0}, "[0]"},
+		"one live":          {[]int64{4, 0}, "[4]"},
+		"one under way":     {[]int64{0, 5}, "[0 5]"},
+		"live and underway": {[]int64{4, 5}, "[4 5]"},
+	} {
+		p := Planned{Over: map[cloudlet.Network][]int64{cloudlet.Staging: c.seen}}
+		if got := fmt.Sprint(p.over(cloudlet.Staging)); got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

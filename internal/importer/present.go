@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"cloudletmig/internal/activate"
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/once"
 )
@@ -49,6 +50,8 @@ type Held struct {
 	Compared []Comparison
 	// Associated are the properties of a legacy policy; nil where they were not looked for, or may not be listed.
 	Associated []string
+	// Unassociated are the wanted properties for which a legacy policy is not active.
+	Unassociated map[cloudlet.Network][]string
 }
 
 // blank reports whether the policy is as v2 makes it: with an empty version 1, which nobody has activated.
@@ -349,6 +352,18 @@ func (l *looker) lists(ctx context.Context, f *lookup) error {
 	f.held.Live = map[cloudlet.Network]cloudlet.InForce{}
 	for _, on := range []cloudlet.Network{cloudlet.Staging, cloudlet.Production} {
 		f.held.Live[on] = cloudlet.InForceOn(rows, on)
+		lacks, err := activate.Unassociated(ctx, l.account, activate.Target{
+			API: f.p.API, Policy: f.held.ID, Name: f.p.Name, Network: on, Properties: f.p.Live[on].Properties,
+		}, rows)
+		if err != nil {
+			return err
+		}
+		if len(lacks) > 0 {
+			if f.held.Unassociated == nil {
+				f.held.Unassociated = map[cloudlet.Network][]string{}
+			}
+			f.held.Unassociated[on] = lacks
+		}
 	}
 	if len(all) > 0 {
 		f.held.Newest = all[len(all)-1].Number

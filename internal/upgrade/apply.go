@@ -251,6 +251,32 @@ type liveSource func(ref string) ([]byte, error)
 // Document gives the document of a legacy version.
 func (s liveSource) Document(ref string) ([]byte, error) { return s(ref) }
 
+// unedited is activate.Target.Prove: the partner of a legacy version still has the rules that were proved.
+func (u *upgrader) unedited(p Planned, proof Proof, legacy int64) func(context.Context) error {
+	wanted, number := Version{}, partnerOf(proof.Pairs, legacy)
+	for _, v := range p.Carry {
+		if v.Number == legacy {
+			wanted = v
+		}
+	}
+	return func(ctx context.Context) error {
+		doc, err := u.account.Get(ctx, cloudlet.V3.Version(proof.Shared, number))
+		if err != nil {
+			return err
+		}
+		hash, err := importer.Hash(importer.Policy{API: cloudlet.V3, Type: p.Type}, doc)
+		if err != nil || hash == wanted.Hash {
+			return err
+		}
+		by := ""
+		if have, err := cloudlet.ParseVersion(doc); err == nil && have.ModifiedBy != "" {
+			by = " (" + cloudlet.Printable(have.ModifiedBy) + ")"
+		}
+		return once.Stranger(p.String(), fmt.Sprintf("version %d of shared policy %d was edited by somebody%s after it was proved, and is not activated",
+			number, proof.Shared, by))
+	}
+}
+
 // activations are those of a policy that was proved, on one network after another.
 func (u *upgrader) activations(p Planned, proof Proof, on []cloudlet.Network) []job.Item {
 	for i, network := range on {
@@ -260,7 +286,10 @@ func (u *upgrader) activations(p Planned, proof Proof, on []cloudlet.Network) []
 		}
 		t := activate.Target{
 			API: cloudlet.V3, Policy: proof.Shared, Name: p.NewName, Version: partnerOf(proof.Pairs, legacy), Network: network,
-			Over: []int64{0, p.Over[network]},
+			Over: []int64{p.Over[network]}, Prove: u.unedited(p, proof, legacy),
+		}
+		if network == cloudlet.Production && p.Staged && p.Live[cloudlet.Staging] == legacy {
+			t.After = cloudlet.Staging
 		}
 		return []job.Item{u.o.Queue.Item(activationKey(p, network), 3, t, func(activate.Memo) []job.Item {
 			return u.activations(p, proof, on[i+1:])

@@ -87,6 +87,8 @@ type Planned struct {
 	// shared policy has no equal live yet.
 	Live     map[cloudlet.Network]int64 `json:"live,omitempty"`
 	Activate map[cloudlet.Network]int64 `json:"activate,omitempty"`
+	// Staged says that both networks are asked for: on production a version goes live only while it is on staging.
+	Staged bool `json:"staged,omitempty"`
 	// Shared is the shared policy of the new name, where there is one; Have are the versions that it has, Newest is its
 	// highest number, and Over is what is live of it.
 	Shared int64                      `json:"shared,omitempty"`
@@ -174,11 +176,7 @@ func planOne(e Estate, l Legacy, name string, o Options) Planned {
 			activate = slices.Collect(maps.Keys(edit.Activate))
 		}
 	}
-	for _, on := range activate { // pending activations are an obstacle, so that this is what is and stays live
-		if n := l.Live[on].Effective; n != 0 {
-			p.Activate[on] = n
-		}
-	}
+	p.ask(l, activate)
 	p.Additional = additional(l)
 	_, known := e.Kinds[l.Type]
 	switch {
@@ -210,6 +208,16 @@ func planOne(e Estate, l Legacy, name string, o Options) Planned {
 		}
 	}
 	return p
+}
+
+// ask takes in on which networks what is live is to go live again. Pending activations are an obstacle, so that it stays so.
+func (p *Planned) ask(l Legacy, networks []cloudlet.Network) {
+	for _, on := range networks {
+		if n := l.Live[on].Effective; n != 0 {
+			p.Activate[on] = n
+		}
+	}
+	p.Staged = p.Activate[cloudlet.Staging] != 0 && p.Activate[cloudlet.Production] != 0
 }
 
 // changedSince says what a plan file shows and is not so any more; empty where all is.
@@ -256,7 +264,9 @@ func (p *Planned) follow(l Legacy, s *Shared, syncOnly bool) {
 		for _, on := range networks() {
 			p.Over[on] = s.Live[on].Effective
 			partner := partnerOf(st.Pairs, p.Activate[on])
-			if _, moved := st.Moved[on]; moved || partner != 0 && partner == p.Over[on] {
+			_, moved := st.Moved[on]
+			p.Staged = p.Staged && !moved // somebody went on there
+			if moved || partner != 0 && partner == p.Over[on] {
 				delete(p.Activate, on) // nobody is rolled back, and what is live already need not go live
 			}
 		}
