@@ -20,7 +20,7 @@ import (
 // there: whichever is live), and take lines out; the others are there to be read, and the versions to be held against what
 // is there when the plan is carried out.
 var columns = []string{ //nolint:gochecknoglobals // a constant in all but syntax
-	"account", "id", "name", "type", "action", "new_name", "new_group", "method", "activate_staging", "activate_production", "carry", "why",
+	"account", "id", "name", "type", "action", "new_name", "new_group", "method", "activate_staging", "activate_production", "carry", "content", "why",
 }
 
 // WriteCSV writes a plan as CSV.
@@ -36,7 +36,7 @@ func (p Plan) WriteCSV(to io.Writer) error {
 		}
 		if err := w.Write([]string{
 			p.Account, strconv.FormatInt(x.ID, 10), guarded(x.Name), x.Type, string(x.Action), x.NewName, strconv.FormatInt(x.NewGroup, 10), x.Method,
-			number(x.Activate[cloudlet.Staging]), number(x.Activate[cloudlet.Production]), strings.Join(carry, " "), guarded(x.Why),
+			number(x.Activate[cloudlet.Staging]), number(x.Activate[cloudlet.Production]), strings.Join(carry, " "), content(x.Carry), guarded(x.Why),
 		}); err != nil {
 			return err
 		}
@@ -65,6 +65,9 @@ func (e Edited) Hash() string {
 func ReadPlan(text []byte) (Edited, error) {
 	e := Edited{Edits: map[int64]Edit{}, Actions: map[int64]Action{}, Names: map[int64]string{}}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if len(bytes.TrimSpace(text)) == 0 {
+		return e, errors.New("read plan: the file is empty")
+	}
 	if first := bytes.TrimSpace(text); len(first) > 0 && first[0] == '{' {
 		err := e.readJSON(text)
 		return e, err
@@ -73,7 +76,7 @@ func ReadPlan(text []byte) (Edited, error) {
 	return e, err
 }
 
-func (e *Edited) add(where string, p Planned) error {
+func (e *Edited) add(where string, p Planned, content string) error {
 	if _, twice := e.Edits[p.ID]; twice {
 		return fmt.Errorf("%spolicy %d is there twice", where, p.ID)
 	}
@@ -85,7 +88,7 @@ func (e *Edited) add(where string, p Planned) error {
 			return fmt.Errorf("%snetwork %q: give staging or production", where, on)
 		}
 	}
-	e.Edits[p.ID] = Edit{NewName: p.NewName, NewGroup: p.NewGroup, Method: p.Method, Activate: p.Activate, Carry: p.Carry}
+	e.Edits[p.ID] = Edit{NewName: p.NewName, NewGroup: p.NewGroup, Method: p.Method, Activate: p.Activate, Carry: p.Carry, Content: content, Action: p.Action}
 	e.Actions[p.ID], e.Names[p.ID] = p.Action, p.Name
 	return nil
 }
@@ -104,12 +107,15 @@ func (e *Edited) readJSON(text []byte) error {
 	if err := dec.Decode(&p); err != nil {
 		return fmt.Errorf("read plan: %w", err)
 	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("read plan: there is more behind the plan's end")
+	}
 	if p.Format != 1 {
 		return fmt.Errorf("read plan: format %d is not known, only 1", p.Format)
 	}
 	e.Account = p.Account
 	for i, x := range p.Policies {
-		if err := e.add(fmt.Sprintf("policies[%d]: ", i), x); err != nil {
+		if err := e.add(fmt.Sprintf("policies[%d]: ", i), x, ""); err != nil {
 			return err
 		}
 	}
@@ -181,5 +187,5 @@ func (e *Edited) row(row []string) error {
 		return errors.New("the lines are of plans for several accounts")
 	}
 	e.Account = row[0]
-	return e.add("", p)
+	return e.add("", p, strings.TrimSpace(row[11]))
 }

@@ -88,7 +88,7 @@ func (l *Legacy) excuse(ctx context.Context, p cloudlet.Policy, err error) error
 	status := cloudlet.StatusOf(err)
 	_, fromAPI := errors.AsType[*cloudlet.APIError](err)
 	if ctx.Err() == nil && (status == cloudlet.Forbidden || status == cloudlet.NotFound || !fromAPI) {
-		l.Unread = fmt.Sprintf("%s cannot be read: %s", p, err)
+		l.Unread, l.Denied = fmt.Sprintf("%s cannot be read: %s", p, err), status == cloudlet.Forbidden
 		return nil
 	}
 	return fmt.Errorf("%s: %w", p, err)
@@ -236,8 +236,8 @@ func liveOf(ctx context.Context, account Account, p cloudlet.Policy) (live map[c
 		live[on] = cloudlet.InForceOn(rows, on)
 	}
 	for _, r := range rows {
-		if !r.Off && (r.Status == cloudlet.Active || r.Status == cloudlet.Deactivated) {
-			past[r.Network] = append(past[r.Network], Past{r.Version, r.At})
+		if r.Status == cloudlet.Active || !r.Off && r.Status == cloudlet.Deactivated {
+			past[r.Network] = append(past[r.Network], Past{r.Version, r.At, r.Off, r.By})
 		}
 	}
 	return live, past, nil
@@ -274,7 +274,8 @@ func usesOf(ctx context.Context, account Account, p cloudlet.Policy) ([]Use, err
 			}
 		}
 		if in.Newest != nil && !found {
-			uses = append(uses, Use{Property: name, Group: in.Group, Version: in.Newest.Version, Policies: in.Newest.Policies})
+			former := in.Newest.Policies != nil && !slices.Contains(in.Newest.Policies, p.Name)
+			uses = append(uses, Use{Property: name, Group: in.Group, Version: in.Newest.Version, Policies: in.Newest.Policies, Former: former})
 		}
 	}
 	slices.SortFunc(uses, func(a, b Use) int {

@@ -83,7 +83,7 @@ func unfit(groups []cloudlet.Group, l Legacy, group int64) string {
 	above := ancestors(groups, group)
 	var outside []string
 	for _, u := range l.Properties {
-		if u.Group > 0 && !slices.Contains(above, u.Group) && !slices.Contains(outside, u.Property) {
+		if !u.Former && u.Group > 0 && !slices.Contains(above, u.Group) && !slices.Contains(outside, u.Property) {
 			outside = append(outside, u.Property)
 		}
 	}
@@ -116,9 +116,9 @@ func ancestors(groups []cloudlet.Group, group int64) []int64 {
 func fitting(groups []cloudlet.Group, l Legacy) int64 {
 	for _, candidate := range l.Properties {
 		above := ancestors(groups, candidate.Group)
-		fits := candidate.Group > 0
+		fits := candidate.Group > 0 && !candidate.Former
 		for _, u := range l.Properties {
-			fits = fits && (u.Group <= 0 || slices.Contains(above, u.Group))
+			fits = fits && (u.Former || u.Group <= 0 || slices.Contains(above, u.Group))
 		}
 		if fits {
 			return candidate.Group

@@ -1,6 +1,8 @@
 package upgrade
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -53,6 +55,8 @@ type Edit struct {
 	Method   string
 	Activate map[cloudlet.Network]int64 // the legacy versions that are live, as the plan was written; 0: whichever is live
 	Carry    []Version                  // likewise; a hash only where the file has it
+	Content  string                     // a hash over those of what is carried; empty where the file has none
+	Action   Action                     // what a person saw
 }
 
 // Plan is what will be sent, and nothing else will.
@@ -71,6 +75,8 @@ type Planned struct {
 	Group  int64  `json:"group"`
 	Action Action `json:"action"`
 	Why    string `json:"why,omitempty"` // of blocked and conflict, and notes on the others
+	// Denied says of one that is unknown that these credentials may not read it.
+	Denied bool `json:"denied,omitempty"`
 	// Passing says of one that is blocked that what is in the way ends by itself.
 	Passing  bool   `json:"passing,omitempty"`
 	NewName  string `json:"new_name"`
@@ -89,6 +95,8 @@ type Planned struct {
 	Activate map[cloudlet.Network]int64 `json:"activate,omitempty"`
 	// Staged says that both networks are asked for: on production a version goes live only while it is on staging.
 	Staged bool `json:"staged,omitempty"`
+	// Lags are the networks on which the shared policy stays behind what is live, since nothing is to be activated there.
+	Lags []cloudlet.Network `json:"lags,omitempty"`
 	// Shared is the shared policy of the new name, where there is one; Have are the versions that it has, Newest is its
 	// highest number, and Over is what is live of it.
 	Shared int64                      `json:"shared,omitempty"`
@@ -168,20 +176,19 @@ func planOne(e Estate, l Legacy, name string, o Options) Planned {
 		}
 	}
 	p.NewGroup = o.Group(p.Group)
-	activate := o.Activate
 	edit, edited := o.Edits[l.ID]
 	if edited {
 		p.NewGroup, p.Method = edit.NewGroup, edit.Method
-		if !o.Follow {
-			activate = slices.Collect(maps.Keys(edit.Activate))
-		}
 	}
-	p.ask(l, activate)
+	p.ask(l, o.activates(edit, edited))
 	p.Additional = additional(l)
 	_, known := e.Kinds[l.Type]
 	switch {
 	case l.Unread != "":
-		p.Action, p.State, p.Why = Blocked, Absent, l.Unread
+		p.Action, p.State, p.Why, p.Denied = Blocked, Unknown, l.Unread, l.Denied
+		return p
+	case edited && edit.Action == Left && !o.Follow:
+		p.Action, p.State, p.Why = Left, Absent, "the plan leaves it out"
 		return p
 	case !known && o.SyncOnly:
 		p.Action, p.State, p.Why = Left, Absent, fmt.Sprintf("v3 has no policies of type %s", l.Type)
@@ -200,11 +207,17 @@ func planOne(e Estate, l Legacy, name string, o Options) Planned {
 		pair = &s
 	}
 	p.follow(l, pair, o.SyncOnly)
+	if len(p.Lags) > 0 && (o.SyncOnly || !o.Follow) { // status, which activates nothing, need not say so
+		p.Why = and(p.Why, "activations lag: give --activate same")
+	}
+	if edited && pair != nil && p.NewGroup != edit.NewGroup {
+		p.Why = and(p.Why, fmt.Sprintf("its shared policy is in group %d and stays there, not in group %d", p.NewGroup, edit.NewGroup))
+	}
 	if p.Action == Clone || p.Action == Copy || p.Action == Sync {
 		if why := obstacle(e, l, p, o); why != "" {
-			p.Action, p.Why = Blocked, why
+			p.Action, p.Why = Blocked, and(why, p.Why)
 		} else if why := pending(l); why != "" {
-			p.Action, p.Why, p.Passing = Blocked, why, true
+			p.Action, p.Why, p.Passing = Blocked, and(why, p.Why), true
 		}
 	}
 	return p
@@ -220,6 +233,49 @@ func (p *Planned) ask(l Legacy, networks []cloudlet.Network) {
 	p.Staged = p.Activate[cloudlet.Staging] != 0 && p.Activate[cloudlet.Production] != 0
 }
 
+// activates are the networks on which what is live goes live again. A plan file decides that, by itself or, where Follow
+// takes its names, together with Activate: a network that a person left out of a line stays out. A line of what was done,
+// left or in conflict says nothing of it, nor does a file that activates nothing at all.
+func (o Options) activates(edit Edit, edited bool) []cloudlet.Network {
+	switch {
+	case !edited:
+		return o.Activate
+	case !o.Follow:
+		return slices.Collect(maps.Keys(edit.Activate))
+	case edit.Action == Done || edit.Action == Left || edit.Action == Conflict || !o.fileActivates():
+		return o.Activate
+	}
+	return slices.DeleteFunc(slices.Clone(o.Activate), func(on cloudlet.Network) bool {
+		_, wanted := edit.Activate[on]
+		return !wanted
+	})
+}
+
+func (o Options) fileActivates() bool {
+	for _, edit := range o.Edits {
+		if len(edit.Activate) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// content is a short hash over what is carried; empty where nothing was read. It is no number to a spreadsheet.
+func content(carry []Version) string {
+	text := ""
+	for _, v := range carry {
+		if v.Hash == "" {
+			return ""
+		}
+		text += fmt.Sprintf("%d:%s\n", v.Number, v.Hash)
+	}
+	if text == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(text))
+	return "h" + hex.EncodeToString(sum[:6])
+}
+
 // changedSince says what a plan file shows and is not so any more; empty where all is.
 func changedSince(l Legacy, edit Edit) string {
 	planned := make([]int64, 0, len(edit.Carry))
@@ -232,6 +288,10 @@ func changedSince(l Legacy, edit Edit) string {
 	slices.Sort(planned)
 	if !slices.Equal(planned, l.Carried) {
 		return fmt.Sprintf("it carries versions %s, and now %s would have to be carried", numbers(planned), numbers(l.Carried))
+	}
+	if now := content(carriedOf(l)); edit.Content != "" && now != "" && edit.Content != now {
+		last := slices.MaxFunc(carriedOf(l), func(a, b Version) int { return a.Modified.Compare(b.Modified) })
+		return fmt.Sprintf("what it carries was edited, last version %d on %s by %s", last.Number, last.Modified.Format(minutes), cloudlet.Printable(last.By))
 	}
 	for _, on := range networks() {
 		if n, now := edit.Activate[on], l.Live[on].Effective; n != 0 && n != now {
@@ -287,7 +347,12 @@ func (p *Planned) follow(l Legacy, s *Shared, syncOnly bool) {
 		p.Action, p.NewGroup, p.Why, p.Activate = Done, s.GroupID, st.Why+"; nothing is activated", nil
 	case Behind: // in the group that it was given
 		p.Action, p.NewGroup, p.Add, p.Why = Sync, s.GroupID, st.Missing, st.Why
-	case Diverged, Stranger:
+		for _, on := range networks() {
+			if _, stale := st.Stale[on]; stale && p.Activate[on] == 0 {
+				p.Lags = append(p.Lags, on)
+			}
+		}
+	case Diverged, Stranger, Unknown:
 		p.Action, p.Why = Conflict, st.Why
 	}
 }
@@ -354,7 +419,8 @@ type Status struct {
 	Why     string    `json:"why,omitempty"`
 }
 
-// Statuses are those of a plan's policies. One that is blocked and was not upgraded is absent, with the reason.
+// Statuses are those of a plan's policies. One that is blocked and was not upgraded is absent, with the reason; one that
+// could not be read is unknown.
 func Statuses(p Plan) []Status {
 	statuses := make([]Status, 0, len(p.Policies))
 	for _, x := range p.Policies {
@@ -362,7 +428,7 @@ func Statuses(p Plan) []Status {
 		if s.State == "" {
 			s.State = Absent
 		}
-		if x.Action == Sync {
+		if x.State == Behind {
 			s.Missing = x.Add
 		}
 		statuses = append(statuses, s)

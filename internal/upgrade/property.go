@@ -57,6 +57,9 @@ func Cutovers(results []Result) []Cutover {
 			continue
 		}
 		for _, u := range r.Uses {
+			if u.Former {
+				continue
+			}
 			cutovers = append(cutovers, Cutover{
 				Property: u.Property, Network: u.Network, Version: u.Version, Group: u.Group, Policies: u.Policies, Policy: r.String(), Shared: r.Shared, NewName: r.NewName,
 				Behavior: b.Name, Source: b.Source,

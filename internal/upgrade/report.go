@@ -59,7 +59,7 @@ func NewReport(host, run string, made time.Time, results []Result) Report {
 		}
 	}
 	for _, x := range results {
-		if x.State == Diverged || x.State == Behind && x.Stage == StageCloned {
+		if x.State == Diverged || x.State == Behind && !x.caughtUp() {
 			r.Changed++
 		}
 	}
@@ -110,7 +110,7 @@ func (r Report) csv(to io.Writer) error {
 	for _, p := range r.Policies {
 		var properties []string
 		for _, u := range p.Uses {
-			if !slices.Contains(properties, u.Property) {
+			if !u.Former && !slices.Contains(properties, u.Property) {
 				properties = append(properties, u.Property)
 			}
 		}
@@ -129,7 +129,7 @@ func (r Report) csv(to io.Writer) error {
 // Notes are what people should know of it: why it is as it is, what differs, what went wrong.
 func (r Result) Notes() []string {
 	notes := []string{r.Why}
-	if r.Action == Sync && r.Stage != StageCloned {
+	if r.Action == Sync && r.caughtUp() {
 		notes[0] = "was behind: " + r.Why
 	}
 	if r.Copied != "" {
@@ -140,6 +140,11 @@ func (r Result) Notes() []string {
 	}
 	if len(r.Differences) == 0 {
 		notes = append(notes, r.Problem)
+	}
+	for _, u := range r.Uses {
+		if u.Former {
+			notes = append(notes, fmt.Sprintf("property %s is associated with it, and refers to it no more", cloudlet.Printable(u.Property)))
+		}
 	}
 	return slices.DeleteFunc(notes, func(s string) bool { return s == "" })
 }

@@ -121,11 +121,16 @@ func TestReportFiles(t *testing.T) {
 func TestReportSaysHowManyChanged(t *testing.T) {
 	t.Parallel()
 	behind := Result{Planned: Planned{ID: 1, State: Behind, Action: Sync}, Stage: StageCloned}
+	blocked := Result{Planned: Planned{ID: 3, State: Behind, Action: Blocked}, Stage: StageBlocked}
+	lags := Result{Planned: Planned{ID: 4, State: Behind, Action: Sync, Lags: networks()}, Stage: StageProved}
+	failed := Result{Planned: Planned{ID: 5, State: Behind, Action: Sync, Activate: map[cloudlet.Network]int64{cloudlet.Staging: 1}}, Stage: StageProved}
+	synced := Result{Planned: Planned{ID: 6, State: Behind, Action: Sync}, Stage: StageProved}
 	diverged := Result{Planned: Planned{ID: 2, State: Diverged, Action: Conflict}, Stage: StageConflict}
 	for want, results := range map[string][]Result{
 		"None of the legacy policies has changed since it was cloned.":  nil,
 		"1 of the legacy policies has changed since it was cloned.":     {behind},
 		"2 of the legacy policies have changed since they were cloned.": {behind, diverged},
+		"3 of the legacy policies have changed since they were cloned.": {blocked, lags, failed, synced},
 		"No property is known to use what was upgraded.":                {behind},
 	} {
 		var page bytes.Buffer

@@ -162,6 +162,22 @@ func (r *Result) stageLive() {
 	}
 }
 
+// caughtUp reports whether this run, or one before, brought the shared policy to where the legacy one was when the plan was
+// made: with all that was carried, and live where that is.
+func (r Result) caughtUp() bool {
+	switch r.Stage { //nolint:exhaustive // the others are not proved
+	case StageProved, StageStaged, StageLive:
+	default:
+		return false
+	}
+	for on := range r.Activate {
+		if r.Active[on] == 0 {
+			return false
+		}
+	}
+	return len(r.Lags) == 0
+}
+
 // Waits reports whether something is live on the legacy policy, and not on the shared one that is proved to be its equal.
 func (r Result) Waits() bool {
 	switch r.Stage { //nolint:exhaustive // the others have something before that

@@ -19,6 +19,7 @@ const (
 	Ahead    State = "ahead"    // the shared policy has versions of its own, and lacks none
 	Diverged State = "diverged" // both: each has what the other has not
 	Stranger State = "stranger" // a shared policy of that name has nothing in common with it
+	Unknown  State = "unknown"  // one of the two cannot be read
 )
 
 // Standing is what a comparison of both found.
@@ -61,17 +62,24 @@ func stand(l Legacy, s *Shared) Standing {
 	return st
 }
 
-// compareLive looks at a network on which both have a version live, and not the same. The shared policy went on there when
-// what the legacy one has was live on it before, or when what it has came later and never was live on the legacy policy;
-// else the legacy policy went on, and the shared one is still where it was.
+// compareLive looks at a network on which the legacy policy has a version live, and the shared one another, or none though
+// it had one. The shared policy went on there when it was taken off, when what the legacy one has was live on it before,
+// or when what it has came later and never was live on the legacy policy; else the legacy policy went on, and the shared
+// one is still where it was. Where the shared one never was live, nothing is wrong yet.
 func (st *Standing) compareLive(l Legacy, s *Shared, on cloudlet.Network) {
 	legacy, shared := l.Live[on], s.Live[on]
 	partner := partnerOf(st.Pairs, legacy.Effective)
-	if legacy.Effective == 0 || shared.Effective == 0 || partner == shared.Effective {
+	if legacy.Effective == 0 || partner != 0 && partner == shared.Effective {
+		return
+	}
+	if shared.Effective == 0 {
+		if off, was := takenOff(s, on); was && shared.Pending == 0 {
+			st.Moved[on] = Stale{legacy, off}
+		}
 		return
 	}
 	had := slices.ContainsFunc(s.Past[on], func(p Past) bool {
-		return p.Version == partner && partner != 0 && !p.At.Before(legacy.Since)
+		return !p.Off && p.Version == partner && partner != 0 && !p.At.Before(legacy.Since)
 	})
 	live, _ := version(s.Versions, shared.Effective)
 	was := slices.ContainsFunc(l.Past[on], func(p Past) bool {
@@ -86,16 +94,39 @@ func (st *Standing) compareLive(l Legacy, s *Shared, on cloudlet.Network) {
 	}
 }
 
+// takenOff reports whether a shared policy that is not live on a network was so before, and when and by whom it was taken
+// off there, as far as its history tells.
+func takenOff(s *Shared, on cloudlet.Network) (off cloudlet.InForce, was bool) {
+	for _, p := range s.Past[on] {
+		if p.Off && p.At.After(off.Since) {
+			off.Since, off.By = p.At, p.By
+		}
+	}
+	return off, len(s.Past[on]) > 0
+}
+
+// common reports whether the two have a version in common that tells something: with rules, or with a description. Lists
+// without rules are all equal, whoever made them: they count only where the policies are alike in all, so that nothing
+// would be added.
+func (st *Standing) common(l Legacy, s *Shared) bool {
+	for _, v := range s.Versions {
+		if slices.ContainsFunc(l.Versions, func(have Version) bool {
+			return have.Hash == v.Hash && (v.Rules > 0 || strings.TrimSpace(v.Description) != "" && sameText(have, v))
+		}) {
+			return true
+		}
+	}
+	return len(st.Pairs) > 0 && len(st.Missing)+len(st.Own) == 0 && strings.TrimSpace(l.Description) == strings.TrimSpace(s.Description)
+}
+
 // judge says which state it is.
 func (st *Standing) judge(l Legacy, s *Shared, carried int) {
-	common := len(st.Pairs) > 0
-	for _, v := range s.Versions {
-		common = common || knows(l, v)
-	}
 	switch {
 	case s.Type != l.Type:
 		st.State, st.Why = Stranger, fmt.Sprintf("shared policy %d has that name and is of type %s", s.ID, s.Type)
-	case !common && len(s.Versions) > 0 && carried > 0 && len(st.Own) > 0:
+	case len(s.Versions) == 0 && carried > 0:
+		st.State, st.Why = Stranger, fmt.Sprintf("shared policy %d has that name and no version yet, so that it may be anybody's", s.ID)
+	case carried > 0 && !st.common(l, s):
 		st.State, st.Why = Stranger, fmt.Sprintf("shared policy %d has that name and no version in common with it", s.ID)
 	case len(st.Missing) > 0 && len(st.Own) > 0:
 		st.State, st.Why = Diverged, fmt.Sprintf("the legacy policy has %s that shared policy %d lacks, which has %s of its own", list(st.Missing), s.ID, list(st.Own))
@@ -106,7 +137,7 @@ func (st *Standing) judge(l Legacy, s *Shared, carried int) {
 	case len(st.Stale) > 0:
 		st.State, st.Why = Behind, and(liveText(st.Stale), liveText(st.Moved))
 	case len(st.Moved) > 0:
-		st.State, st.Why = Ahead, and(liveText(st.Moved), "somebody activated that since")
+		st.State, st.Why = Ahead, and(liveText(st.Moved), movedBy(st.Moved))
 	default:
 		st.State = Same
 	}
@@ -122,11 +153,26 @@ func liveText(on map[cloudlet.Network]Stale) string {
 	var parts []string
 	for _, network := range networks() {
 		if x, ok := on[network]; ok {
+			if x.Shared.Effective == 0 {
+				parts = append(parts, fmt.Sprintf("on %s version %d of the legacy policy is live%s, and the shared one was taken off%s",
+					network, x.Legacy.Effective, since(x.Legacy), since(x.Shared)))
+				continue
+			}
 			parts = append(parts, fmt.Sprintf("on %s version %d of the legacy policy is live%s, and version %d of the shared one%s",
 				network, x.Legacy.Effective, since(x.Legacy), x.Shared.Effective, since(x.Shared)))
 		}
 	}
 	return and(parts...)
+}
+
+// movedBy says that it was no upgrade that put the shared policy where it is.
+func movedBy(moved map[cloudlet.Network]Stale) string {
+	for _, x := range moved {
+		if x.Shared.Effective != 0 {
+			return "somebody activated that since"
+		}
+	}
+	return "it is not put back"
 }
 
 // since says when a version went live and who saw to it, where that is known.

@@ -18,7 +18,7 @@ func at(hours int) time.Time {
 
 // ver is a version that was made and modified at a time.
 func ver(number int64, hash, description string, made, modified int) Version {
-	return Version{Number: number, Hash: hash, Description: description, Created: at(made), Modified: at(modified), By: "us"}
+	return Version{Number: number, Hash: hash, Description: description, Created: at(made), Modified: at(modified), By: "us", Rules: 1}
 }
 
 func inForce(staging, production int64, since int) map[cloudlet.Network]cloudlet.InForce {
@@ -80,15 +80,15 @@ func TestStand(t *testing.T) {
 		}, Behind, "on production version 2 of the legacy policy is live (2026-01-01 20:00 by us), and version 1 of the shared one (2026-01-01 10:00 by us)"},
 		{"legacy activated another while ours was under way", func(l *Legacy, s *Shared) {
 			l.Live[cloudlet.Production] = cloudlet.InForce{Effective: 2, Since: at(9)}
-			l.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{2, at(9)}, {1, at(1)}}}
+			l.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{Version: 2, At: at(9)}, {Version: 1, At: at(1)}}}
 		}, Behind, "on production version 2 of the legacy policy is live (2026-01-01 09:00"},
 		{"shared activated another", func(_ *Legacy, s *Shared) {
 			s.Live[cloudlet.Production] = cloudlet.InForce{Effective: 2, Since: at(20)}
 		}, Ahead, "somebody activated that since"},
 		{"shared rolled back to what was live before", func(l *Legacy, s *Shared) {
 			l.Live[cloudlet.Production] = cloudlet.InForce{Effective: 2, Since: at(5)}
-			l.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{2, at(5)}, {1, at(1)}}}
-			s.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{1, at(20)}, {2, at(10)}}}
+			l.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{Version: 2, At: at(5)}, {Version: 1, At: at(1)}}}
+			s.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{Version: 1, At: at(20)}, {Version: 2, At: at(10)}}}
 			s.Live[cloudlet.Production] = cloudlet.InForce{Effective: 1, Since: at(20)}
 		}, Ahead, "somebody activated that since"},
 		{"another type", func(_ *Legacy, s *Shared) { s.Type = "FR" }, Stranger, "of type FR"},
@@ -96,7 +96,39 @@ func TestStand(t *testing.T) {
 			s.By, s.Live = "them", nil
 			s.Versions = []Version{ver(1, "x", "x", 20, 20)}
 		}, Stranger, "no version in common"},
-		{"no version yet", func(_ *Legacy, s *Shared) { s.Versions, s.Live = nil, nil }, Behind, "not carried: version 1"},
+		{"no version yet", func(_ *Legacy, s *Shared) { s.Versions, s.Live = nil, nil }, Stranger, "no version yet"},
+		{"only an empty list in common", func(l *Legacy, s *Shared) {
+			l.Versions[0] = Version{Number: 1, Hash: "none"}
+			s.Versions, s.Live = []Version{{Number: 1, Hash: "none"}}, nil
+		}, Stranger, "no version in common"},
+		{"only an empty list in common, of another description", func(l *Legacy, s *Shared) {
+			l.Versions[0] = Version{Number: 1, Hash: "none", Description: "first"}
+			s.Versions, s.Live = []Version{{Number: 1, Hash: "none", Description: "mine"}}, nil
+		}, Stranger, "no version in common"},
+		{"an empty list of the same description in common", func(l *Legacy, s *Shared) {
+			l.Versions[0] = Version{Number: 1, Hash: "none", Description: "first"}
+			s.Versions, s.Live = []Version{{Number: 1, Hash: "none", Description: "first"}}, nil
+		}, Behind, "not carried: version 2"},
+		{"alike, without any rules", func(l *Legacy, s *Shared) {
+			l.Versions, l.Carried, l.Live = []Version{{Number: 1, Hash: "none"}}, []int64{1}, nil
+			s.Versions, s.Live = []Version{{Number: 1, Hash: "none"}}, nil
+		}, Same, ""},
+		{"alike, without any rules, and described otherwise", func(l *Legacy, s *Shared) {
+			l.Versions, l.Carried, l.Live = []Version{{Number: 1, Hash: "none"}}, []int64{1}, nil
+			s.Versions, s.Live, s.Description = []Version{{Number: 1, Hash: "none"}}, nil, "theirs"
+		}, Stranger, "no version in common"},
+		{"taken off", func(_ *Legacy, s *Shared) {
+			s.Live = inForce(2, 0, 10)
+			s.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{Version: 1, At: at(20), Off: true, By: "her"}, {Version: 1, At: at(10)}}}
+		}, Ahead, "on production version 1 of the legacy policy is live (2026-01-01 03:00 by us), and the shared one was taken off (2026-01-01 20:00 by her); it is not put back"},
+		{"not live any more, whoever saw to it", func(_ *Legacy, s *Shared) {
+			s.Live = inForce(2, 0, 10)
+			s.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{Version: 1, At: at(10)}}}
+		}, Ahead, "the shared one was taken off; it is not put back"},
+		{"taken off, and being activated again", func(_ *Legacy, s *Shared) {
+			s.Live = map[cloudlet.Network]cloudlet.InForce{cloudlet.Staging: {Effective: 2, Since: at(10)}, cloudlet.Production: {Pending: 1}}
+			s.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{Version: 1, At: at(20), Off: true, By: "her"}, {Version: 1, At: at(10)}}}
+		}, Same, ""},
 	} {
 		l := Legacy{
 			Policy:   cloudlet.Policy{ID: 1, Type: "ER"},

@@ -39,6 +39,7 @@ type Legacy struct {
 	Properties []Use
 	// Unread is why it, or the shared policy of its new name, cannot be read; empty where both can.
 	Unread string
+	Denied bool // for want of a permission
 	// Refused is why its rules cannot be those of a shared policy; empty where they can.
 	Refused string
 	Bytes   int // of the largest body that a copy would send
@@ -51,6 +52,8 @@ type Use struct {
 	Network  cloudlet.Network `json:"network,omitempty"`
 	Version  int64            `json:"version"`
 	Policies []string         `json:"referenced_policies,omitempty"` // all that this version of the property refers to
+	// Former says that the property is associated with the policy, and no version of it that is known refers to it any more.
+	Former bool `json:"refers_no_more,omitempty"`
 }
 
 // Shared is a shared policy as it is now.
@@ -63,10 +66,12 @@ type Shared struct {
 	Past     map[cloudlet.Network][]Past
 }
 
-// Past is a version that was live on a network, or is, and since when.
+// Past is a version that was live on a network, or is, and since when; or, with Off, that it was taken off, and by whom.
 type Past struct {
 	Version int64
 	At      time.Time
+	Off     bool
+	By      string
 }
 
 // Pair is a version's number in the legacy policy and in the shared one.
