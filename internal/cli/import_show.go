@@ -117,8 +117,11 @@ func planNetworks(p importer.Planned) string {
 	var parts []string
 	for _, on := range p.Activations() {
 		text := fmt.Sprintf("%s %d", on, p.Live[on].Version)
-		if !slices.Contains(p.Activate, on) {
+		switch over := p.Over[on]; {
+		case !slices.Contains(p.Activate, on):
 			text += " (live)"
+		case len(over) == 2 && over[1] != 0:
+			text += fmt.Sprintf(" (when version %d, whose activation is under way, is live)", over[1])
 		}
 		parts = append(parts, text)
 	}
