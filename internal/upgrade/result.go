@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"cloudletmig/internal/cloudlet"
@@ -36,6 +37,8 @@ type Result struct {
 	Active      map[cloudlet.Network]int64 `json:"active,omitempty"` // what is live of the shared policy, as far as it is the legacy one's partner
 	Copied      string                     `json:"copied,omitempty"` // why it was copied and not cloned, where that was not planned
 	Problem     string                     `json:"problem,omitempty"`
+
+	all []int64 // versions of a shared policy that the run made, proved or not
 }
 
 // ResultOf reads from the journal how far a policy of a plan has come. With an empty journal it tells what was so when the
@@ -127,6 +130,7 @@ func (r *Result) readProof(ctx context.Context, journal job.Journal) error {
 		return err
 	}
 	r.Shared, r.Pairs, r.Differences, r.Stage = proof.Shared, proof.Pairs, proof.Differences, StageCloned
+	r.all = proof.Versions
 	if rec.State == job.Done {
 		r.Stage = StageProved
 	}
@@ -200,9 +204,13 @@ func MadeOf(ctx context.Context, journal job.Journal, p Planned) (shared int64, 
 		memo, err := once.MemoOf[absent, int64](rec)
 		if err != nil || memo.ID != 0 {
 			r, resultErr := ResultOf(ctx, journal, p)
+			versions = r.all
 			for _, x := range r.Pairs {
-				versions = append(versions, x.To)
+				if !slices.Contains(versions, x.To) {
+					versions = append(versions, x.To)
+				}
 			}
+			slices.Sort(versions)
 			return memo.ID, true, versions, errors.Join(err, resultErr)
 		}
 	}
