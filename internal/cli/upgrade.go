@@ -155,24 +155,8 @@ func (o *upgradeOptions) complete() (*diffFilter, error) {
 	if o.perMinute < 1 {
 		return nil, &usageError{text: fmt.Sprintf("--activations-per-minute %d: give 1 or more", o.perMinute)}
 	}
-	if o.planFile != "" && o.chosen() { // it is written: what would keep it from that is told before the account is read
-		if info, err := os.Stat(filepath.Dir(o.planFile)); err != nil || !info.IsDir() {
-			return nil, &usageError{text: fmt.Sprintf("--plan %s: there is no folder %s", o.planFile, filepath.Dir(o.planFile)), hint: "make the folder first, or name another file"}
-		}
-	}
-	switch {
-	case !o.chosen() && o.planFile == "":
-		return nil, &usageError{text: "upgrade: no policy is chosen", hint: "give --all, --policy ID|GLOB or --type CODES; or --plan FILE with a plan that was written before"}
-	case !o.chosen():
-		text, err := os.ReadFile(o.planFile)
-		if err != nil {
-			return nil, &usageError{text: "--plan: " + err.Error(), hint: "--all --dry-run --plan FILE writes one"}
-		}
-		edited, err := upgrade.ReadPlan(text)
-		if err != nil {
-			return nil, &usageError{text: fmt.Sprintf("--plan %s: %s", o.planFile, err)}
-		}
-		o.edited, o.PlanHash = &edited, edited.Hash()
+	if err := o.readPlan(); err != nil {
+		return nil, err
 	}
 	if o.report != "" {
 		if err := checkFolder("--report", o.report, upgrade.ReportJSON, upgrade.ReportCSV, upgrade.ReportHTML); err != nil {
@@ -180,6 +164,31 @@ func (o *upgradeOptions) complete() (*diffFilter, error) {
 		}
 	}
 	return newDiffFilter(diffOptions{APIs: []string{"v2"}, Types: o.Types, Policies: o.Policies, Match: "auto"})
+}
+
+// readPlan reads the plan file that is carried out or followed. One that is to be written must have a place, which is asked
+// before the account is read.
+func (o *upgradeOptions) readPlan() error {
+	switch {
+	case o.chosen() && o.planFile != "":
+		if info, err := os.Stat(filepath.Dir(o.planFile)); err != nil || !info.IsDir() {
+			return &usageError{text: fmt.Sprintf("--plan %s: there is no folder %s", o.planFile, filepath.Dir(o.planFile)), hint: "make the folder first, or name another file"}
+		}
+	case o.chosen():
+	case o.planFile == "":
+		return &usageError{text: "upgrade: no policy is chosen", hint: "give --all, --policy ID|GLOB or --type CODES; or --plan FILE with a plan that was written before"}
+	default:
+		text, err := os.ReadFile(o.planFile)
+		if err != nil {
+			return &usageError{text: "--plan: " + err.Error(), hint: "--all --dry-run --plan FILE writes one"}
+		}
+		edited, err := upgrade.ReadPlan(text)
+		if err != nil {
+			return &usageError{text: fmt.Sprintf("--plan %s: %s", o.planFile, err)}
+		}
+		o.edited, o.PlanHash = &edited, edited.Hash()
+	}
+	return nil
 }
 
 // upgrade checks its input and runs.
@@ -407,14 +416,13 @@ func (e *upgradeBlocked) leftOut() {}
 
 func (e *upgradeBlocked) Is(target error) bool { return target == job.ErrIncomplete }
 
-// lagging are shared policies that have all versions, and still another one live than their legacy policies.
+// lagging are shared policies that have all versions, and still another one live than their legacy policies. The results
+// name them.
 type lagging struct{ n int }
 
 func (e *lagging) Error() string {
 	return policiesAre(e.n) + " behind still: activations lag, another version is live on the legacy policy than on the shared one"
 }
-
-func (e *lagging) Hint() string { return "give --activate same, and with a plan file say yes there" }
 
 func (e *lagging) leftOut() {}
 
