@@ -210,10 +210,27 @@ func MadeOf(ctx context.Context, journal job.Journal, p Planned) (shared int64, 
 					versions = append(versions, x.To)
 				}
 			}
+			if len(versions) == 0 {
+				versions = unprovedVersions(p)
+			}
 			slices.Sort(versions)
 			return memo.ID, true, versions, errors.Join(err, resultErr)
 		}
 	}
 	made, err := importer.ResultOf(ctx, journal, p.chained())
 	return made.ID, made.Made, made.MadeVersions(), err
+}
+
+// unprovedVersions are those of a clone that nobody has looked at yet: the carried ones, where they have the same numbers
+// whether a clone keeps numbers or gives them anew. Else a number could be that of somebody else's version; the same command
+// looks at them.
+func unprovedVersions(p Planned) []int64 {
+	var numbers []int64
+	for i, v := range p.Carry {
+		if v.Number != int64(i+1) {
+			return nil
+		}
+		numbers = append(numbers, v.Number)
+	}
+	return numbers
 }
