@@ -155,19 +155,8 @@ func (o *upgradeOptions) complete() (*diffFilter, error) {
 	if o.perMinute < 1 {
 		return nil, &usageError{text: fmt.Sprintf("--activations-per-minute %d: give 1 or more", o.perMinute)}
 	}
-	switch {
-	case !o.chosen() && o.planFile == "":
-		return nil, &usageError{text: "upgrade: no policy is chosen", hint: "give --all, --policy ID|GLOB or --type CODES; or --plan FILE with a plan that was written before"}
-	case !o.chosen():
-		text, err := os.ReadFile(o.planFile)
-		if err != nil {
-			return nil, &usageError{text: "--plan: " + err.Error(), hint: "--all --dry-run --plan FILE writes one"}
-		}
-		edited, err := upgrade.ReadPlan(text)
-		if err != nil {
-			return nil, &usageError{text: fmt.Sprintf("--plan %s: %s", o.planFile, err)}
-		}
-		o.edited, o.PlanHash = &edited, edited.Hash()
+	if err := o.readPlan(); err != nil {
+		return nil, err
 	}
 	if o.report != "" {
 		if err := checkFolder("--report", o.report, upgrade.ReportJSON, upgrade.ReportCSV, upgrade.ReportHTML); err != nil {
@@ -175,6 +164,31 @@ func (o *upgradeOptions) complete() (*diffFilter, error) {
 		}
 	}
 	return newDiffFilter(diffOptions{APIs: []string{"v2"}, Types: o.Types, Policies: o.Policies, Match: "auto"})
+}
+
+// readPlan reads the plan file that is carried out or followed. One that is to be written must have a place, which is asked
+// before the account is read.
+func (o *upgradeOptions) readPlan() error {
+	switch {
+	case o.chosen() && o.planFile != "":
+		if info, err := os.Stat(filepath.Dir(o.planFile)); err != nil || !info.IsDir() {
+			return &usageError{text: fmt.Sprintf("--plan %s: there is no folder %s", o.planFile, filepath.Dir(o.planFile)), hint: "make the folder first, or name another file"}
+		}
+	case o.chosen():
+	case o.planFile == "":
+		return &usageError{text: "upgrade: no policy is chosen", hint: "give --all, --policy ID|GLOB or --type CODES; or --plan FILE with a plan that was written before"}
+	default:
+		text, err := os.ReadFile(o.planFile)
+		if err != nil {
+			return &usageError{text: "--plan: " + err.Error(), hint: "--all --dry-run --plan FILE writes one"}
+		}
+		edited, err := upgrade.ReadPlan(text)
+		if err != nil {
+			return &usageError{text: fmt.Sprintf("--plan %s: %s", o.planFile, err)}
+		}
+		o.edited, o.PlanHash = &edited, edited.Hash()
+	}
+	return nil
 }
 
 // upgrade checks its input and runs.
@@ -194,7 +208,7 @@ func (a *app) upgrade(ctx context.Context, o upgradeOptions) error {
 				err = writePlan(o.planFile, plan)
 			}
 			if err == nil && o.report != "" {
-				_, err = a.reportUpgrade(ctx, "", &job.Memory{}, plan, o.report)
+				err = a.reportDry(ctx, o, plan)
 			}
 			return err
 		},
@@ -255,8 +269,8 @@ func (a *app) planUpgrade(ctx context.Context, o upgradeOptions, filter *diffFil
 	}
 	plan := upgrade.Make(estate, names, options)
 	plan.Account = account
-	if o.edited != nil && !o.follow {
-		if err := checkEdited(o.planFile, *o.edited, plan); err != nil {
+	if o.edited != nil {
+		if err := checkEdited(o.planFile, *o.edited, plan, o.follow); err != nil {
 			return upgrade.Plan{}, err
 		}
 	}
@@ -278,8 +292,9 @@ func (o upgradeOptions) planOptions() upgrade.Options {
 	}
 }
 
-// checkEdited holds a plan file against what the account says now.
-func checkEdited(file string, edited upgrade.Edited, plan upgrade.Plan) error {
+// checkEdited holds a plan file against what the account says now. Where it is only followed, for its names, what is in the
+// way is no fault of the file.
+func checkEdited(file string, edited upgrade.Edited, plan upgrade.Plan, follow bool) error {
 	planned := map[int64]upgrade.Planned{}
 	for _, p := range plan.Policies {
 		planned[p.ID] = p
@@ -302,7 +317,7 @@ func checkEdited(file string, edited upgrade.Edited, plan upgrade.Plan) error {
 			continue
 		case seen[edit.NewName] != 0:
 			wrong = append(wrong, fmt.Sprintf("policies %d and %d are both to become %s", seen[edit.NewName], id, cloudlet.Printable(edit.NewName)))
-		case p.Action == upgrade.Blocked:
+		case p.Action == upgrade.Blocked && !follow:
 			wrong = append(wrong, fmt.Sprintf("policy %d (%s) is blocked: %s", id, cloudlet.Printable(p.Name), p.Why))
 		}
 		seen[edit.NewName] = id
@@ -353,12 +368,15 @@ func writePlan(file string, plan upgrade.Plan) error {
 // leftOfUpgrade is the error of a plan that leaves policies out: conflicts need a human, blocked ones something else first.
 func leftOfUpgrade(plan upgrade.Plan) error {
 	var conflicts, names []string
+	lags := 0
 	for _, p := range plan.Policies {
 		switch p.Action { //nolint:exhaustive // the others are done
 		case upgrade.Conflict:
 			conflicts = append(conflicts, p.String()+": "+p.Why)
 		case upgrade.Blocked:
 			names = append(names, p.String()+": "+p.Why)
+		case upgrade.Sync:
+			lags += min(len(p.Lags), 1)
 		}
 	}
 	var left error
@@ -366,7 +384,10 @@ func leftOfUpgrade(plan upgrade.Plan) error {
 		left = &upgradeConflicts{conflicts}
 	}
 	if len(names) > 0 {
-		left = errors.Join(left, &blocked{names})
+		left = errors.Join(left, &upgradeBlocked{names})
+	}
+	if lags > 0 {
+		left = errors.Join(left, &lagging{lags})
 	}
 	return left
 }
@@ -380,6 +401,32 @@ func (e *upgradeConflicts) Error() string {
 func (e *upgradeConflicts) Hint() string {
 	return "the plan names them all; decide which of the two policies is to stay, or choose another name with --name-template or a plan file"
 }
+
+type upgradeBlocked struct{ what []string }
+
+func (e *upgradeBlocked) Error() string {
+	return fmt.Sprintf("%s blocked, the first: %s", policiesAre(len(e.what)), e.what[0])
+}
+
+func (e *upgradeBlocked) Hint() string {
+	return "the plan names them all; when that is mended the same command upgrades them"
+}
+
+func (e *upgradeBlocked) leftOut() {}
+
+func (e *upgradeBlocked) Is(target error) bool { return target == job.ErrIncomplete }
+
+// lagging are shared policies that have all versions, and still another one live than their legacy policies. The results
+// name them.
+type lagging struct{ n int }
+
+func (e *lagging) Error() string {
+	return policiesAre(e.n) + " behind still: activations lag, another version is live on the legacy policy than on the shared one"
+}
+
+func (e *lagging) leftOut() {}
+
+func (e *lagging) Is(target error) bool { return target == errDifferences }
 
 func policiesAre(n int) string {
 	if n == 1 {
@@ -399,6 +446,47 @@ func (a *app) finishUpgrade(ctx context.Context, w work, plan upgrade.Plan, repo
 		return reportErr
 	}
 	return a.showUpgrade(w, doc, report, err)
+}
+
+// reportDry writes the report of a dry run: during an unfinished run, with what that has done already.
+func (a *app) reportDry(ctx context.Context, o upgradeOptions, plan upgrade.Plan) error {
+	run, kept, err := a.doneSoFar(ctx, o)
+	if err != nil {
+		return err
+	}
+	_, err = a.reportUpgrade(ctx, run, kept, plan, o.report)
+	return err
+}
+
+// doneSoFar gives the records of the unfinished run that the command would go on with, and its id; none where there is none.
+func (a *app) doneSoFar(ctx context.Context, o upgradeOptions) (run string, kept *job.Memory, err error) {
+	kept = &job.Memory{}
+	file := a.loneCheckpoint()
+	if _, err := os.Stat(file); err != nil || a.global.Fresh {
+		return "", kept, nil //nolint:nilerr // no journal, no run
+	}
+	err = a.inJournal(ctx, file, func(ctx context.Context, db *checkpoint.DB) error {
+		info, found, err := db.Unfinished(ctx, checkpoint.RunInfo{
+			Kind: "upgrade", Target: o.target(), Options: canonical(o), Fingerprint: fingerprint(a.creds),
+		})
+		if err != nil || !found {
+			return err
+		}
+		run = info.ID
+		for rec, err := range db.Items(ctx, info.ID, false) {
+			if err != nil {
+				return err
+			}
+			if err := kept.Put(ctx, rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, checkpoint.ErrChanged) { // the plan is a new one
+		err = nil
+	}
+	return run, kept, err
 }
 
 // reportUpgrade sums up how far the policies of a plan have come, and writes the report, if one is wanted.

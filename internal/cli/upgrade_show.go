@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -78,7 +79,12 @@ func goesLive(p upgrade.Planned) string {
 // upgradeQuestion is what a human is asked; empty where nothing would be sent.
 func upgradeQuestion(plan upgrade.Plan) string {
 	made := plan.Count(upgrade.Clone) + plan.Count(upgrade.Copy)
-	synced := plan.Count(upgrade.Sync)
+	synced := 0
+	for _, p := range plan.Policies {
+		if p.Action == upgrade.Sync && len(p.Add)+len(p.Activate) > 0 {
+			synced++
+		}
+	}
 	activations := plan.Activations()
 	if made+synced+activations == 0 {
 		return ""
@@ -134,8 +140,10 @@ func (a *app) upgradeStatusCommand() *cobra.Command {
   ahead     the shared policy went on by itself: it has versions of its own, or others live, and lacks none
   diverged  each has versions that the other has not: a human must decide
   stranger  a shared policy of that name has nothing in common with it
+  unknown   one of the two cannot be read
 
-The exit code is 4 when any is behind, and 15 when any is diverged or a stranger.`,
+The exit code is 4 when any is behind, 3 when any is unknown (5 when these credentials may read none), and 15 when any is diverged or
+a stranger.`,
 		Example: `  cloudletmig upgrade status --all
   cloudletmig upgrade status --plan plan.csv --report upgrade
   cloudletmig upgrade status --policy 'shop_*' --output json`,
@@ -183,18 +191,53 @@ func (a *app) upgradeStatus(ctx context.Context, o upgradeOptions) error {
 			return err
 		}
 		var parts []string
-		for _, state := range []upgrade.State{upgrade.Same, upgrade.Behind, upgrade.Ahead, upgrade.Diverged, upgrade.Stranger, upgrade.Absent} {
+		for _, state := range []upgrade.State{upgrade.Same, upgrade.Behind, upgrade.Ahead, upgrade.Diverged, upgrade.Stranger, upgrade.Unknown, upgrade.Absent} {
 			if n := counts[state]; n > 0 {
 				parts = append(parts, strconv.Itoa(n)+" "+string(state))
 			}
 		}
 		fmt.Fprintln(a.out, strings.Join(parts, ", "))
 	}
-	switch {
-	case counts[upgrade.Diverged]+counts[upgrade.Stranger] > 0:
-		return leftOfUpgrade(plan)
-	case counts[upgrade.Behind] > 0:
-		return errDifferences
+	return statusError(plan)
+}
+
+// statusError is the error of what status found: conflicts, what could not be read, and policies that are behind.
+func statusError(plan upgrade.Plan) error {
+	var conflicts, names []string
+	denied, behind := true, false
+	for _, p := range plan.Policies {
+		denied = denied && p.Denied
+		behind = behind || p.State == upgrade.Behind
+		switch p.State { //nolint:exhaustive // the others need nobody
+		case upgrade.Diverged, upgrade.Stranger:
+			conflicts = append(conflicts, p.String()+": "+p.Why)
+		case upgrade.Unknown:
+			names = append(names, p.Why)
+		}
 	}
-	return nil
+	var err error
+	if len(conflicts) > 0 {
+		err = &upgradeConflicts{conflicts}
+	}
+	if len(names) > 0 {
+		err = errors.Join(err, &unknown{names, denied})
+	}
+	if err == nil && behind {
+		err = errDifferences
+	}
+	return err
+}
+
+// unknown are policies that could not be read.
+type unknown struct {
+	what []string
+	all  bool // for want of a permission, and there is no other
+}
+
+func (e *unknown) Error() string {
+	return fmt.Sprintf("%s unknown, the first: %s", policiesAre(len(e.what)), e.what[0])
+}
+
+func (e *unknown) Is(target error) bool {
+	return target == job.ErrIncomplete || e.all && target == errRefused
 }

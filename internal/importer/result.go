@@ -107,9 +107,9 @@ func madeBy[B any, ID comparable](ctx context.Context, journal job.Journal, key 
 
 // MadeVersion is a version that a run made, as it left it.
 type MadeVersion struct {
-	Number      int64 // in the account; 0 where it is not known
-	Hash        string
-	Description string
+	Number      int64  `json:"number"` // in the account; 0 where it is not known
+	Hash        string `json:"hash"`
+	Description string `json:"description"`
 }
 
 // MadeVersions are the versions that this run made of the policy that it is the result of.

@@ -182,37 +182,15 @@ func planOne(e Estate, l Legacy, name string, o Options) Planned {
 	}
 	p.ask(l, o.activates(edit, edited))
 	p.Additional = additional(l)
-	_, known := e.Kinds[l.Type]
-	switch {
-	case l.Unread != "":
-		p.Action, p.State, p.Why, p.Denied = Blocked, Unknown, l.Unread, l.Denied
+	if p.settled(e, l, o) {
 		return p
-	case edited && edit.Action == Left && !o.Follow:
-		p.Action, p.State, p.Why = Left, Absent, "the plan leaves it out"
-		return p
-	case !known && o.SyncOnly:
-		p.Action, p.State, p.Why = Left, Absent, fmt.Sprintf("v3 has no policies of type %s", l.Type)
-		return p
-	case !known:
-		p.Action, p.State, p.Why = Blocked, Absent, fmt.Sprintf("v3 has no policies of type %s", l.Type)
-		return p
-	case edited && !o.Follow:
-		if why := changedSince(l, edit); why != "" {
-			p.Action, p.State, p.Why = Conflict, Absent, "it has changed since the plan was written: "+why+"; write the plan anew"
-			return p
-		}
 	}
 	var pair *Shared
 	if s, ok := e.Pairs[name]; ok {
 		pair = &s
 	}
 	p.follow(l, pair, o.SyncOnly)
-	if len(p.Lags) > 0 && (o.SyncOnly || !o.Follow) { // status, which activates nothing, need not say so
-		p.Why = and(p.Why, "activations lag: give --activate same")
-	}
-	if edited && pair != nil && p.NewGroup != edit.NewGroup {
-		p.Why = and(p.Why, fmt.Sprintf("its shared policy is in group %d and stays there, not in group %d", p.NewGroup, edit.NewGroup))
-	}
+	p.remark(o)
 	if p.Action == Clone || p.Action == Copy || p.Action == Sync {
 		if why := obstacle(e, l, p, o); why != "" {
 			p.Action, p.Why = Blocked, and(why, p.Why)
@@ -231,6 +209,42 @@ func (p *Planned) ask(l Legacy, networks []cloudlet.Network) {
 		}
 	}
 	p.Staged = p.Activate[cloudlet.Staging] != 0 && p.Activate[cloudlet.Production] != 0
+}
+
+// settled decides where the shared policy does not matter, and reports whether it did.
+func (p *Planned) settled(e Estate, l Legacy, o Options) bool {
+	_, known := e.Kinds[l.Type]
+	edit, edited := o.Edits[l.ID]
+	p.State = Absent
+	switch {
+	case l.Unread != "":
+		p.Action, p.State, p.Why, p.Denied = Blocked, Unknown, l.Unread, l.Denied
+	case edited && edit.Action == Left && !o.Follow:
+		p.Action, p.Why = Left, "the plan leaves it out"
+	case !known && o.SyncOnly:
+		p.Action, p.Why = Left, fmt.Sprintf("v3 has no policies of type %s", l.Type)
+	case !known:
+		p.Action, p.Why = Blocked, fmt.Sprintf("v3 has no policies of type %s", l.Type)
+	case edited && !o.Follow:
+		why := changedSince(l, edit)
+		if why == "" {
+			return false
+		}
+		p.Action, p.Why = Conflict, "it has changed since the plan was written: "+why+"; write the plan anew"
+	default:
+		return false
+	}
+	return true
+}
+
+// remark says what a person may not expect of a policy that has a shared one.
+func (p *Planned) remark(o Options) {
+	if len(p.Lags) > 0 && (o.SyncOnly || !o.Follow) { // status, which activates nothing, need not say so
+		p.Why = and(p.Why, "activations lag: give --activate same")
+	}
+	if edit, edited := o.Edits[p.ID]; edited && p.Shared != 0 && p.NewGroup != edit.NewGroup {
+		p.Why = and(p.Why, fmt.Sprintf("its shared policy is in group %d and stays there, not in group %d", p.NewGroup, edit.NewGroup))
+	}
 }
 
 // activates are the networks on which what is live goes live again. A plan file decides that, by itself or, where Follow
@@ -262,18 +276,17 @@ func (o Options) fileActivates() bool {
 
 // content is a short hash over what is carried; empty where nothing was read. It is no number to a spreadsheet.
 func content(carry []Version) string {
-	text := ""
+	if len(carry) == 0 {
+		return ""
+	}
+	sum := sha256.New()
 	for _, v := range carry {
 		if v.Hash == "" {
 			return ""
 		}
-		text += fmt.Sprintf("%d:%s\n", v.Number, v.Hash)
+		fmt.Fprintf(sum, "%d:%s\n", v.Number, v.Hash)
 	}
-	if text == "" {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(text))
-	return "h" + hex.EncodeToString(sum[:6])
+	return "h" + hex.EncodeToString(sum.Sum(nil)[:6])
 }
 
 // changedSince says what a plan file shows and is not so any more; empty where all is.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/importer"
 	"cloudletmig/internal/job"
 	"cloudletmig/internal/once"
 	"cloudletmig/internal/snapshot"
@@ -17,6 +19,9 @@ import (
 type Proof struct {
 	Shared int64  `json:"shared"`
 	Pairs  []Pair `json:"pairs"`
+	// Versions are all that there were of a shared policy that this run made, when it was looked at first, but for those that
+	// somebody else added by then.
+	Versions []importer.MadeVersion `json:"versions,omitempty"`
 	// Differences are empty where it is proved.
 	Differences []Difference `json:"differences,omitempty"`
 }
@@ -56,8 +61,12 @@ func (u *upgrader) prove(p Planned, shared int64, fresh bool) job.Item {
 		if known {
 			return job.Step{Kept: true, Next: u.activations(p, proof, networks())}, nil
 		}
+		first := proof.Versions
 		if proof, err = u.compare(ctx, p, shared, fresh); err != nil {
 			return job.Step{}, err
+		}
+		if first != nil {
+			proof.Versions = first
 		}
 		if len(proof.Differences) > 0 {
 			if err := t.Save(ctx, unproved, proof); err != nil {
@@ -75,16 +84,16 @@ func (u *upgrader) prove(p Planned, shared int64, fresh bool) job.Item {
 	}}
 }
 
-// earlierProof is what an earlier run proved, if it did.
+// earlierProof is what an earlier run found, and whether it proved it.
 func earlierProof(ctx context.Context, t *job.Task) (proof Proof, known bool, err error) {
 	rec, known, err := t.Earlier(ctx)
-	if err != nil || !known || rec.State != job.Done {
+	if err != nil || !known || len(rec.Data) == 0 {
 		return proof, false, err
 	}
 	if err := json.Unmarshal(rec.Data, &proof); err != nil {
 		return proof, false, fmt.Errorf("read %s: %w", t.Key(), err)
 	}
-	return proof, true, nil
+	return proof, rec.State == job.Done, nil
 }
 
 // describeTries is how often a description is put right before it is left to the next run.
@@ -119,6 +128,9 @@ func (u *upgrader) compare(ctx context.Context, p Planned, shared int64, fresh b
 	if !fresh { // what else there is was there when the plan was made
 		return proof, nil
 	}
+	if proof.Versions, err = u.madeVersions(ctx, policy, versions, extra); err != nil {
+		return proof, err
+	}
 	for _, v := range extra {
 		if !slices.ContainsFunc(proof.Differences, func(d Difference) bool { return d.Shared == v.Number }) {
 			proof.Differences = append(proof.Differences, Difference{
@@ -127,6 +139,32 @@ func (u *upgrader) compare(ctx context.Context, p Planned, shared int64, fresh b
 		}
 	}
 	return proof, nil
+}
+
+// madeVersions are those of a policy that came with it: no document says whether a clone's versions have its date and author
+// or those of the legacy ones, so what is left out is what is younger and somebody else's.
+func (u *upgrader) madeVersions(ctx context.Context, policy cloudlet.Policy, versions, extra []Version) ([]importer.MadeVersion, error) {
+	theirs := map[int64]bool{}
+	if len(extra) > 0 {
+		doc, err := u.account.Get(ctx, policy.API.Policy(policy.ID))
+		if err != nil {
+			return nil, err
+		}
+		if policy, err = cloudlet.ParsePolicy(policy.API, doc); err != nil {
+			return nil, err
+		}
+		by, since := makerOf(policy), createdOf(policy.Raw)
+		for _, v := range extra {
+			theirs[v.Number] = v.By != by && v.Created.After(since.Add(time.Minute))
+		}
+	}
+	var made []importer.MadeVersion
+	for _, v := range versions {
+		if !theirs[v.Number] {
+			made = append(made, importer.MadeVersion{Number: v.Number, Hash: v.Hash, Description: v.Description})
+		}
+	}
+	return made, nil
 }
 
 // difference says how a carried version without a partner differs from what may have become of it, which is among the

@@ -36,6 +36,8 @@ type Result struct {
 	Active      map[cloudlet.Network]int64 `json:"active,omitempty"` // what is live of the shared policy, as far as it is the legacy one's partner
 	Copied      string                     `json:"copied,omitempty"` // why it was copied and not cloned, where that was not planned
 	Problem     string                     `json:"problem,omitempty"`
+
+	came []importer.MadeVersion // what a shared policy that the run made came with, proved or not
 }
 
 // ResultOf reads from the journal how far a policy of a plan has come. With an empty journal it tells what was so when the
@@ -127,6 +129,7 @@ func (r *Result) readProof(ctx context.Context, journal job.Journal) error {
 		return err
 	}
 	r.Shared, r.Pairs, r.Differences, r.Stage = proof.Shared, proof.Pairs, proof.Differences, StageCloned
+	r.came = proof.Versions
 	if rec.State == job.Done {
 		r.Stage = StageProved
 	}
@@ -209,12 +212,16 @@ func MadeOf(ctx context.Context, journal job.Journal, p Planned) (shared int64, 
 	return made.ID, made.Made, made.MadeVersions(chained), err
 }
 
-// clonedVersions are the carried versions, with the numbers that the proof found for them.
+// clonedVersions are the versions that a clone came with, as they were when it was looked at first; where it was not looked
+// at yet, the carried ones, with numbers where they are known and 0 where not.
 func clonedVersions(ctx context.Context, journal job.Journal, p Planned) ([]importer.MadeVersion, error) {
 	r, err := ResultOf(ctx, journal, p)
+	if err != nil || len(r.came) > 0 {
+		return r.came, err
+	}
 	versions := make([]importer.MadeVersion, 0, len(p.Carry))
 	for _, v := range p.Carry {
 		versions = append(versions, importer.MadeVersion{Number: partnerOf(r.Pairs, v.Number), Hash: v.Hash, Description: v.Description})
 	}
-	return versions, err
+	return versions, nil
 }
