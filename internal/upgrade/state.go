@@ -105,12 +105,12 @@ func takenOff(s *Shared, on cloudlet.Network) (off cloudlet.InForce, was bool) {
 	return off, len(s.Past[on]) > 0
 }
 
-// common reports whether the two have a version in common that tells something: with rules, or with a description. Lists
-// without rules are all equal, whoever made them: they count only where the policies are alike in all, so that nothing
-// would be added.
+// common reports whether the two have a version in common that tells something: with rules, as they are or were
+// before an edit in place, or with a description. Lists without rules are all equal, whoever made them: they count only
+// where the policies are alike in all, so that nothing would be added.
 func (st *Standing) common(l Legacy, s *Shared) bool {
 	for _, v := range s.Versions {
-		if slices.ContainsFunc(l.Versions, func(have Version) bool {
+		if v.Rules > 0 && knew(l, s, v) || slices.ContainsFunc(l.Versions, func(have Version) bool {
 			return have.Hash == v.Hash && (v.Rules > 0 || strings.TrimSpace(v.Description) != "" && sameText(have, v))
 		}) {
 			return true

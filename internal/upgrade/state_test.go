@@ -117,6 +117,14 @@ func TestStand(t *testing.T) {
 			l.Versions, l.Carried, l.Live = []Version{{Number: 1, Hash: "none"}}, []int64{1}, nil
 			s.Versions, s.Live, s.Description = []Version{{Number: 1, Hash: "none"}}, nil, "theirs"
 		}, Stranger, "no version in common"},
+		{"the only one, edited in place", func(l *Legacy, s *Shared) {
+			l.Versions, l.Carried, l.Live = []Version{ver(1, "a2", "one", 1, 20)}, []int64{1}, nil
+			s.Versions, s.Live = s.Versions[:1], nil
+		}, Behind, "not carried: version 1"},
+		{"the only one, without rules and edited in place", func(l *Legacy, s *Shared) {
+			l.Versions, l.Carried, l.Live = []Version{ver(1, "a2", "", 1, 20)}, []int64{1}, nil
+			s.Versions, s.Live = []Version{{Number: 1, Hash: "none", Created: at(10), Modified: at(10), By: "us"}}, nil
+		}, Stranger, "no version in common"},
 		{"taken off", func(_ *Legacy, s *Shared) {
 			s.Live = inForce(2, 0, 10)
 			s.Past = map[cloudlet.Network][]Past{cloudlet.Production: {{Version: 1, At: at(20), Off: true, By: "her"}, {Version: 1, At: at(10)}}}
