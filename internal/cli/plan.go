@@ -133,7 +133,10 @@ func (c planned[P]) earlier(ctx context.Context, a *app) (plan P, run string, er
 	if _, err := os.Stat(c.journal); errors.Is(err, fs.ErrNotExist) {
 		return plan, "", nil
 	}
-	if a.global.Fresh {
+	switch {
+	case a.global.Fresh && c.dryRun:
+		return plan, "", nil
+	case a.global.Fresh:
 		return plan, "", c.letSettle(ctx, a)
 	}
 	err = a.inJournal(ctx, c.journal, func(ctx context.Context, db *checkpoint.DB) error {
