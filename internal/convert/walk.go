@@ -283,13 +283,38 @@ func (c *conversion) follow(l *looker, it *item, w *witness) (step, error) {
 			return st, err
 		}
 		st.code, st.other, st.again, st.sure = codeShadowed, a.ID, true, unconditional(rule)
-		return st, nil
+		st.pinned, err = c.loopsElsewhere(l, it, w)
+		return st, err
 	}
 	c.owned[it.row] = a.Status == w.status && a.Location == w.location
 	if err := c.hops(l, &st, w.req, a); err != nil {
 		return st, err
 	}
 	return c.judge(st, it, w), nil
+}
+
+// loopsElsewhere reports whether a row for which others answer leads back to itself where they do not: with the other scheme,
+// for which its rule answers only since its own was dropped.
+func (c *conversion) loopsElsewhere(l *looker, it *item, w *witness) (bool, error) {
+	if !c.mayPin(&it.entry) {
+		return false, nil
+	}
+	q := w.req
+	if q.Scheme = "https"; w.req.Scheme == q.Scheme {
+		q.Scheme = "http"
+	}
+	a, err := l.evaluate(&q)
+	if err != nil || !a.Found || a.ID != c.id(it.row) {
+		return false, err
+	}
+	st := step{row: it.row, other: a.ID}
+	err = c.hops(l, &st, q, a)
+	return st.code == codeSelf || st.code == codeLoop, err
+}
+
+// mayPin reports whether a row's scheme was dropped and can be given back.
+func (c *conversion) mayPin(e *entry) bool {
+	return e.src.scheme != "" && !e.pinned && c.maker.dialect == sheet.Simple && c.options.Scheme == SchemeDrop
 }
 
 // unconditional reports whether a rule asks for nothing but a URL.
@@ -374,7 +399,7 @@ func (c *conversion) judge(st step, it *item, w *witness) step {
 	e := &it.entry
 	switch {
 	case st.code == codeSelf || st.code == codeLoop:
-		st.pinned = e.src.scheme != "" && !e.pinned && c.maker.dialect == sheet.Simple && c.options.Scheme == SchemeDrop
+		st.pinned = c.mayPin(e)
 		if !st.pinned && (e.rule.Start != 0 || e.rule.End != 0) && st.code == codeLoop && st.other != c.id(it.row) {
 			st.code, st.end, st.sure = codeChain, "a loop", false // while the row is on
 		}

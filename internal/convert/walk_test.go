@@ -63,6 +63,7 @@ func TestWhereRedirectsLead(t *testing.T) {
 		{"case apart with a query", nothing, simple("/Foo?x=1,/foo?x=1"), []string{"2 case-only"}},
 		{"case apart in a query", nothing, simple("/foo?x=V,/foo?x=v"), []string{"2 case-only"}},
 		{"case apart and back", nothing, simple("/Foo,/foo", "/foo,/Foo", "/ok,/x"), []string{"2 case-only", "2 loop", "3 case-only", "3 loop"}},
+		{"self where others do not answer for it", nothing, "source,target,scheme\n/,https://o.example/x,http\nhttp://h.com/,/,\n", []string{"3 scheme-pinned", "3 shadowed"}},
 		{"disabled", nothing, managerHead + ",disabled\n/a,/a,301,1\n/b,/c,301,\n", []string{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
