@@ -22,9 +22,7 @@ const (
 // Options say how a Queue works. Only the Account must be set.
 type Options struct {
 	Account Account
-	// Log is told of each attempt, durably, before its first byte and when its end is known (once.Effect).
-	Log func(ctx context.Context, attempt once.Attempt) error
-	// Record, if set, takes the place of Log: it makes a line of the history and the record that goes with it durable.
+	// Record makes a line of the history and the record that goes with it durable (once.Effect).
 	Record func(ctx context.Context, rec job.Record, attempt once.Attempt) error
 
 	Settle   time.Duration // how long after an attempt its effect may come; 2 min when 0, at least twice the client's timeout
@@ -138,7 +136,7 @@ func (q *Queue) Item(key string, depth int, t Target, then func(Memo) []job.Item
 	a := &activation{q: q, t: t}
 	do := once.Effect[Before, string]{
 		Wanted: t.wanted(), Baseline: a.baseline, Turn: a.turn, Send: a.send, Find: a.find, Verify: a.verify, Then: then,
-		Log: q.opts.Log, Record: q.opts.Record, Settle: q.opts.Settle, Poll: q.opts.Poll, Patience: q.opts.Deadline, Now: q.now,
+		Record: q.opts.Record, Settle: q.opts.Settle, Poll: q.opts.Poll, Patience: q.opts.Deadline, Now: q.now,
 	}.Do()
 	return job.Item{Key: key, Depth: depth, Do: func(ctx context.Context, task *job.Task) (job.Step, error) {
 		a.waits = false

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"cloudletmig/internal/cloudlet"
 )
 
 // The files of a folder that are not chunks.
@@ -30,11 +32,11 @@ var (
 
 // Limits of one policy (Cloudlets API, "5,000 rules per policy", "POST body limit").
 const (
-	MaxRules = 5000
-	MaxBytes = 5242880
+	MaxRules = cloudlet.MaxRules
+	MaxBytes = cloudlet.MaxBytes
 
-	maxName        = 64  // characters of a policy's name
-	maxDescription = 255 // characters
+	maxName        = cloudlet.MaxName
+	maxDescription = cloudlet.MaxDescription
 )
 
 const (

@@ -173,9 +173,7 @@ func policies(ctx context.Context, from reader, o listOptions) ([]cloudlet.Polic
 		if err != nil {
 			return nil, err
 		}
-		found, err := cloudlet.ParseList(text, func(raw json.RawMessage) (cloudlet.Policy, error) {
-			return cloudlet.ParsePolicy(cloudlet.API(api), raw)
-		})
+		found, err := cloudlet.ParsePolicies(cloudlet.API(api), text)
 		if err != nil {
 			return nil, err
 		}

@@ -55,6 +55,11 @@ func ParsePolicy(api API, raw json.RawMessage) (Policy, error) {
 	return p, nil
 }
 
+// ParsePolicies reads a list of policies of an API, in its order.
+func ParsePolicies(api API, list []byte) ([]Policy, error) {
+	return ParseList(list, func(raw json.RawMessage) (Policy, error) { return ParsePolicy(api, raw) })
+}
+
 // String is how people see the policy in messages: v2:1001 static_assets.
 func (p Policy) String() string { return fmt.Sprintf("%s:%d %s", p.API, p.ID, Printable(p.Name)) }
 

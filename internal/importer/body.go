@@ -8,12 +8,6 @@ import (
 	"cloudletmig/internal/cloudlet"
 )
 
-// The limits of one version (Cloudlets API v2, "5,000 rules per policy", "POST body limit").
-const (
-	maxRules = 5000
-	maxBytes = 5242880
-)
-
 // versionBody is what is sent to make a version of a policy: the description, the match rules (split) as they stand in the
 // document but without what the API refuses, and the configuration of a waiting room. Rules that are null are sent as [].
 //
@@ -102,17 +96,25 @@ func appendRule(body []byte, p Policy, rule []byte) ([]byte, error) {
 			}
 			continue
 		}
-		if len(body) > start+1 {
-			body = append(body, ',')
-		}
-		key, err := cloudlet.Marshal(name, "")
-		if err != nil {
+		var err error
+		if body, err = appendMember(body, start, name, value); err != nil {
 			return nil, err
 		}
-		body = append(append(body, key...), ':')
-		body = cloudlet.AppendCompact(body, value)
 	}
 	return append(body, '}'), nil
+}
+
+// appendMember appends a member to the object that begins at start and has no end yet; its value is written without white
+// space.
+func appendMember(body []byte, start int, name string, value []byte) ([]byte, error) {
+	if len(body) > start+1 {
+		body = append(body, ',')
+	}
+	key, err := cloudlet.Marshal(name, "")
+	if err != nil {
+		return nil, err
+	}
+	return cloudlet.AppendCompact(append(append(body, key...), ':'), value), nil
 }
 
 // balancingBody is what is sent to make a load-balancing version: the document without what the API itself writes.
@@ -125,15 +127,10 @@ func balancingBody(doc []byte) ([]byte, error) {
 		if slices.Contains(balancingOwn(), name) {
 			continue
 		}
-		if len(body) > 1 {
-			body = append(body, ',')
-		}
-		key, err := cloudlet.Marshal(name, "")
-		if err != nil {
+		var err error
+		if body, err = appendMember(body, 0, name, value); err != nil {
 			return nil, err
 		}
-		body = append(append(body, key...), ':')
-		body = cloudlet.AppendCompact(body, value)
 	}
 	return append(body, '}'), nil
 }

@@ -58,7 +58,7 @@ func (c *creator) policy(key string, p Planned, then func(id int64, here bool) [
 	e.Send = func(ctx context.Context, memo once.Memo[nothing, int64]) (once.Reply[int64], error) {
 		here = true
 		answer, err := c.account.Send(ctx, p.API.CreatePolicy(cloudlet.NewPolicy{
-			Name: p.Name, Description: once.Mark(p.Description, memo.Marker, maxDescription), Type: p.Type, Kind: p.Kind, Group: p.Group,
+			Name: p.Name, Description: once.Mark(p.Description, memo.Marker, cloudlet.MaxDescription), Type: p.Type, Kind: p.Kind, Group: p.Group,
 		}))
 		reply := once.Reply[int64]{RetryAt: answer.Rate.Next}
 		if err != nil {
@@ -143,13 +143,13 @@ func (c *creator) describe(key string, p Planned, then func() []job.Item) func(c
 // leftMarked reports whether a description is what a run that makes a policy with the wanted one leaves while it works.
 func leftMarked(description, wanted string) bool {
 	marker, _, ok := once.MarkOf(description)
-	return ok && description != wanted && once.Mark(wanted, marker, maxDescription) == description
+	return ok && description != wanted && once.Mark(wanted, marker, cloudlet.MaxDescription) == description
 }
 
 // findPolicy looks for the policy that carries the marker. Names are unique, so anybody else's of that name is in the way.
 func (c *creator) findPolicy(ctx context.Context, p Planned, marker string) (once.Found[int64], error) {
 	var found once.Found[int64]
-	all, err := listPolicies(ctx, c.account, p.API)
+	all, err := ListPolicies(ctx, c.account, p.API)
 	if err != nil {
 		return found, err
 	}

@@ -200,7 +200,7 @@ func twice(a, b map[string]Held) func(func(string, Held) bool) {
 // TestMarkedDescription: the mark of a run that was cut off is put back, unless the policy is blocked.
 func TestMarkedDescription(t *testing.T) {
 	w := Policy{API: cloudlet.V2, Type: "ALB", Name: "n", Description: "d", Versions: versions("a", "b"), Origins: []string{"pool"}}
-	h := held(Held{ID: 7, Type: "ALB", Description: once.Mark("d", once.Marker("run", w.Key()), maxDescription)}, "1=a")
+	h := held(Held{ID: 7, Type: "ALB", Description: once.Mark("d", once.Marker("run", w.Key()), cloudlet.MaxDescription)}, "1=a")
 	for _, origins := range []map[string]string{{"pool": balancing}, {}} {
 		p := Make([]Policy{w}, Present{Kinds: kinds(), Policies: map[string]Held{w.Key(): h}, Origins: origins}, PlanOptions{OnExisting: OnExistingAppend}).Policies[0]
 		if wanted := len(origins) > 0; p.Describe != wanted || (p.Action == Append) != wanted {

@@ -2,7 +2,6 @@ package importer
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"unicode/utf8"
 
@@ -16,14 +15,6 @@ type Problem struct {
 	// Permission says that these credentials may not do it.
 	Permission bool `json:"permission,omitempty"`
 }
-
-// Limits of names and descriptions (Cloudlets API v2, schema create-policy.json; the SDK applies the same to v3).
-const (
-	maxName        = 64
-	maxDescription = 255
-)
-
-var policyName = regexp.MustCompile(`^[a-z_A-Z0-9]+$`)
 
 // check finds what would be refused, so that all of it is known before the first request.
 func (m *maker) check(p *Planned) {
@@ -81,21 +72,21 @@ func (m *maker) checkProperties(p *Planned, problem func(bool, string, ...any)) 
 
 // checkTexts checks lengths and sizes of what is sent; name and description are sent for a policy that is made.
 func checkTexts(p *Planned, problem func(bool, string, ...any)) {
-	if p.Action == Create && (!policyName.MatchString(p.Name) || len(p.Name) > maxName) {
-		problem(false, "the name has %d characters; it must have 1 to %d, of letters a to z, digits and underscores", len(p.Name), maxName)
+	if p.Action == Create && !cloudlet.ValidName(p.Name) {
+		problem(false, "the name has %d characters; it must have 1 to %d, of letters a to z, digits and underscores", len(p.Name), cloudlet.MaxName)
 	}
-	if n := utf8.RuneCountInString(p.Description); p.Action == Create && n > maxDescription {
-		problem(false, "the description has %d characters, and at most %d are allowed", n, maxDescription)
+	if n := utf8.RuneCountInString(p.Description); p.Action == Create && n > cloudlet.MaxDescription {
+		problem(false, "the description has %d characters, and at most %d are allowed", n, cloudlet.MaxDescription)
 	}
 	for _, v := range p.Add {
 		switch {
-		case v.Rules > maxRules:
-			problem(false, "version %d (%s) has %d rules, and at most %d are allowed", v.Number, v.Ref, v.Rules, maxRules)
-		case v.Bytes > maxBytes:
-			problem(false, "version %d (%s) would be sent as %d bytes, and at most %d are allowed", v.Number, v.Ref, v.Bytes, maxBytes)
+		case v.Rules > cloudlet.MaxRules:
+			problem(false, "version %d (%s) has %d rules, and at most %d are allowed", v.Number, v.Ref, v.Rules, cloudlet.MaxRules)
+		case v.Bytes > cloudlet.MaxBytes:
+			problem(false, "version %d (%s) would be sent as %d bytes, and at most %d are allowed", v.Number, v.Ref, v.Bytes, cloudlet.MaxBytes)
 		}
-		if n := utf8.RuneCountInString(v.Description); n > maxDescription {
-			problem(false, "the description of version %d has %d characters, and at most %d are allowed", v.Number, n, maxDescription)
+		if n := utf8.RuneCountInString(v.Description); n > cloudlet.MaxDescription {
+			problem(false, "the description of version %d has %d characters, and at most %d are allowed", v.Number, n, cloudlet.MaxDescription)
 		}
 	}
 }

@@ -96,14 +96,18 @@ type looker struct {
 	comparing chan struct{}
 }
 
-// optional reads what an account may refuse to list; nil then.
-func (l *looker) optional(ctx context.Context, r cloudlet.Resource, what, unchecked string) ([]byte, error) {
-	text, err := l.account.Get(ctx, r)
-	if status := cloudlet.StatusOf(err); status == cloudlet.Forbidden || status == cloudlet.NotFound {
-		l.present.Unread = append(l.present.Unread, Note{what, "cannot be listed, so " + unchecked + ": " + err.Error()})
+// Optional reads what an account may refuse to list; nil then, and unread gets a note of what is unchecked for that.
+func Optional(ctx context.Context, account Account, r cloudlet.Resource, what, unchecked string, unread *[]Note) ([]byte, error) {
+	text, err := account.Get(ctx, r)
+	if err != nil && allowed(err) == nil {
+		*unread = append(*unread, Note{what, "cannot be listed, so " + unchecked + ": " + err.Error()})
 		return nil, nil
 	}
 	return text, err
+}
+
+func (l *looker) optional(ctx context.Context, r cloudlet.Resource, what, unchecked string) ([]byte, error) {
+	return Optional(ctx, l.account, r, what, unchecked, &l.present.Unread)
 }
 
 func apisOf(wanted []Policy) []cloudlet.API {
@@ -211,7 +215,7 @@ func (l *looker) policies(ctx context.Context, wanted []Policy) error {
 		owners[p.Owner] = p.Owner != ""
 	}
 	for _, api := range apisOf(wanted) {
-		all, err := listPolicies(ctx, l.account, api)
+		all, err := ListPolicies(ctx, l.account, api)
 		if err != nil {
 			return err
 		}
@@ -232,12 +236,13 @@ func (l *looker) policies(ctx context.Context, wanted []Policy) error {
 	return l.held(ctx, byKey)
 }
 
-func listPolicies(ctx context.Context, account Account, api cloudlet.API) ([]cloudlet.Policy, error) {
+// ListPolicies gives the policies of an API, without deleted ones.
+func ListPolicies(ctx context.Context, account Account, api cloudlet.API) ([]cloudlet.Policy, error) {
 	text, err := account.Get(ctx, api.Policies(false))
 	if err != nil {
 		return nil, err
 	}
-	return cloudlet.ParseList(text, func(raw json.RawMessage) (cloudlet.Policy, error) { return cloudlet.ParsePolicy(api, raw) })
+	return cloudlet.ParsePolicies(api, text)
 }
 
 // ownerOf is the set of chunks that a policy's description says it belongs to; empty for none. The marker of a run that

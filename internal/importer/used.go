@@ -30,7 +30,7 @@ func Users(ctx context.Context, account Account, groups, ours map[int64]bool, li
 		}
 	}
 	in := func(api cloudlet.API) ([]cloudlet.Policy, error) {
-		all, err := listPolicies(ctx, account, api)
+		all, err := ListPolicies(ctx, account, api)
 		return slices.DeleteFunc(all, func(p cloudlet.Policy) bool { return p.Type != "ER" || !groups[p.GroupID] || ours[p.ID] }), allowed(err)
 	}
 	notes := []Note{}

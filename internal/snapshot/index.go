@@ -55,7 +55,7 @@ func writeIndex(to io.Writer, rows []*Row) error {
 		}
 		cells = append(cells, strings.Join(r.Properties, " "), strconv.Itoa(r.Rules), strconv.FormatInt(r.Bytes, 10))
 		for i, cell := range cells {
-			cells[i] = guard(cell)
+			cells[i] = Guard(cell)
 		}
 		if err := w.Write(cells); err != nil {
 			return err
@@ -80,7 +80,8 @@ func since(n cloudlet.InForce) string {
 	return n.Since.UTC().Format(time.RFC3339)
 }
 
-func guard(cell string) string {
+// Guard keeps a spreadsheet from taking a cell for a formula; for files that are meant for people.
+func Guard(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
 		return "'" + cell
 	}

@@ -61,7 +61,7 @@ func (l *listing) read(ctx context.Context, u *upgrader) ([]cloudlet.Policy, err
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now := u.now(); l.begun.IsZero() || now.Sub(l.begun) > recent || now.Before(l.begun) {
-		all, err := listPolicies(ctx, u.account, cloudlet.V3)
+		all, err := importer.ListPolicies(ctx, u.account, cloudlet.V3)
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +186,7 @@ func named(all []cloudlet.Policy, name string) *cloudlet.Policy {
 // find looks for the clone.
 func (u *upgrader) find(ctx context.Context, p Planned, lost bool) (once.Found[int64], error) {
 	var found once.Found[int64]
-	all, err := listPolicies(ctx, u.account, cloudlet.V3)
+	all, err := importer.ListPolicies(ctx, u.account, cloudlet.V3)
 	x := named(all, p.NewName)
 	if err != nil || x == nil {
 		return found, err

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"cloudletmig/internal/cloudlet"
+	"cloudletmig/internal/snapshot"
 )
 
 // The columns of a plan as CSV. People may change new_name, new_group and method, empty the two of activation (or say yes
@@ -35,8 +36,8 @@ func (p Plan) WriteCSV(to io.Writer) error {
 			carry = append(carry, strconv.FormatInt(v.Number, 10))
 		}
 		if err := w.Write([]string{
-			p.Account, strconv.FormatInt(x.ID, 10), guarded(x.Name), x.Type, string(x.Action), x.NewName, strconv.FormatInt(x.NewGroup, 10), x.Method,
-			number(x.Activate[cloudlet.Staging]), number(x.Activate[cloudlet.Production]), strings.Join(carry, " "), content(x.Carry), guarded(x.Why),
+			p.Account, strconv.FormatInt(x.ID, 10), snapshot.Guard(x.Name), x.Type, string(x.Action), x.NewName, strconv.FormatInt(x.NewGroup, 10), x.Method,
+			number(x.Activate[cloudlet.Staging]), number(x.Activate[cloudlet.Production]), strings.Join(carry, " "), content(x.Carry), snapshot.Guard(x.Why),
 		}); err != nil {
 			return err
 		}

@@ -47,11 +47,11 @@ type Estate struct {
 // bounds the reads under way.
 func Look(ctx context.Context, account Account, s Selection, limit int) (Estate, error) {
 	e := Estate{Names: map[string]Shared{}, Pairs: map[string]Shared{}}
-	legacy, err := listPolicies(ctx, account, cloudlet.V2)
+	legacy, err := importer.ListPolicies(ctx, account, cloudlet.V2)
 	if err != nil {
 		return e, err
 	}
-	shared, err := listPolicies(ctx, account, cloudlet.V3)
+	shared, err := importer.ListPolicies(ctx, account, cloudlet.V3)
 	if err != nil {
 		return e, err
 	}
@@ -97,36 +97,19 @@ func (l *Legacy) excuse(ctx context.Context, p cloudlet.Policy, err error) error
 // lookAround reads the types of v3 and the groups; a refusal is noted.
 func (e *Estate) lookAround(ctx context.Context, account Account) error {
 	e.Kinds = cloudlet.V3.DocumentedKinds()
-	text, err := e.optional(ctx, account, cloudlet.V3.Cloudlets(), "cloudlets of v3", "those of the documents are taken")
+	text, err := importer.Optional(ctx, account, cloudlet.V3.Cloudlets(), "cloudlets of v3", "those of the documents are taken", &e.Unread)
 	if err == nil && text != nil {
 		e.Kinds, err = cloudlet.ParseKinds(text)
 	}
 	if err != nil {
 		return err
 	}
-	text, err = e.optional(ctx, account, cloudlet.Groups(), "groups", "groups and capabilities are not checked")
+	text, err = importer.Optional(ctx, account, cloudlet.Groups(), "groups", "groups and capabilities are not checked", &e.Unread)
 	if err != nil || text == nil {
 		return err
 	}
 	e.Groups, err = cloudlet.ParseList(text, cloudlet.ParseGroup)
 	return err
-}
-
-func (e *Estate) optional(ctx context.Context, account Account, r cloudlet.Resource, what, unchecked string) ([]byte, error) {
-	text, err := account.Get(ctx, r)
-	if status := cloudlet.StatusOf(err); status == cloudlet.Forbidden || status == cloudlet.NotFound {
-		e.Unread = append(e.Unread, importer.Note{Item: what, Text: "cannot be listed, so " + unchecked + ": " + err.Error()})
-		return nil, nil
-	}
-	return text, err
-}
-
-func listPolicies(ctx context.Context, account Account, api cloudlet.API) ([]cloudlet.Policy, error) {
-	text, err := account.Get(ctx, api.Policies(false))
-	if err != nil {
-		return nil, err
-	}
-	return cloudlet.ParseList(text, func(raw json.RawMessage) (cloudlet.Policy, error) { return cloudlet.ParsePolicy(api, raw) })
 }
 
 // read reads versions, activations and properties of a legacy policy, and the documents of what is carried.

@@ -2,15 +2,12 @@ package upgrade
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"cloudletmig/internal/cloudlet"
 )
-
-var policyName = regexp.MustCompile(`^[a-z_A-Z0-9]+$`)
 
 // obstacle says what stands in the way of an upgrade; empty where nothing does.
 func obstacle(e Estate, l Legacy, p Planned, o Options) string {
@@ -20,19 +17,19 @@ func obstacle(e Estate, l Legacy, p Planned, o Options) string {
 	if len(l.Carried) == 0 {
 		return "it has no version that could be carried"
 	}
-	if !policyName.MatchString(p.NewName) || len(p.NewName) > maxName {
-		return fmt.Sprintf("the new name %q must have 1 to %d characters, of letters a to z, digits and underscores", cloudlet.Printable(p.NewName), maxName)
+	if !cloudlet.ValidName(p.NewName) {
+		return fmt.Sprintf("the new name %q must have 1 to %d characters, of letters a to z, digits and underscores", cloudlet.Printable(p.NewName), cloudlet.MaxName)
 	}
-	if n := utf8.RuneCountInString(l.Description); n > maxDescription {
-		return fmt.Sprintf("its description has %d characters, and at most %d are allowed", n, maxDescription)
+	if n := utf8.RuneCountInString(l.Description); n > cloudlet.MaxDescription {
+		return fmt.Sprintf("its description has %d characters, and at most %d are allowed", n, cloudlet.MaxDescription)
 	}
 	for _, v := range carriedOf(l) {
-		if v.Rules > maxRules {
-			return fmt.Sprintf("version %d has %d rules, and at most %d are allowed", v.Number, v.Rules, maxRules)
+		if v.Rules > cloudlet.MaxRules {
+			return fmt.Sprintf("version %d has %d rules, and at most %d are allowed", v.Number, v.Rules, cloudlet.MaxRules)
 		}
 	}
-	if l.Bytes > maxBytes {
-		return fmt.Sprintf("a version of it would be sent as %d bytes, and at most %d are allowed", l.Bytes, maxBytes)
+	if l.Bytes > cloudlet.MaxBytes {
+		return fmt.Sprintf("a version of it would be sent as %d bytes, and at most %d are allowed", l.Bytes, cloudlet.MaxBytes)
 	}
 	return groupObstacle(e, l, p, o)
 }

@@ -139,14 +139,9 @@ func Names(e Estate, o Options) map[int64]string {
 }
 
 // fitted is a name with a suffix, cut to the length that the API takes.
-func fitted(base, suffix string) string { return base[:min(len(base), maxName-len(suffix))] + suffix }
-
-const (
-	maxName        = 64
-	maxDescription = 255
-	maxRules       = 5000
-	maxBytes       = 5242880
-)
+func fitted(base, suffix string) string {
+	return base[:min(len(base), cloudlet.MaxName-len(suffix))] + suffix
+}
 
 // Make decides what becomes of every legacy policy of the estate, which must be complete for these names. It sends
 // nothing, and the same input gives the same plan.

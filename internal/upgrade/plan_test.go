@@ -60,7 +60,7 @@ func TestNamesFit(t *testing.T) {
 		template := rapid.SampledFrom([]string{"{name}_shared", "shared_{name}", "a_long_beginning_{name}", "{name}"}).Draw(t, "template")
 		seen := map[string]bool{}
 		for id, name := range Names(e, Options{Name: template}) {
-			if seen[name] || len(name) > maxName || !policyName.MatchString(name) {
+			if seen[name] || len(name) > cloudlet.MaxName || !cloudlet.ValidName(name) {
 				t.Fatalf("policy %d gets %q", id, name)
 			}
 			seen[name] = true

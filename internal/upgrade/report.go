@@ -13,6 +13,7 @@ import (
 
 	"cloudletmig/internal/cloudlet"
 	"cloudletmig/internal/durable"
+	"cloudletmig/internal/snapshot"
 )
 
 // The files of a report.
@@ -119,7 +120,7 @@ func (r Report) csv(to io.Writer) error {
 			strings.Join(properties, " "), strings.Join(p.Notes(), "; "),
 		}
 		for i := range row {
-			row[i] = guarded(row[i])
+			row[i] = snapshot.Guard(row[i])
 		}
 		rows = append(rows, row)
 	}
@@ -154,14 +155,6 @@ func number(n int64) string {
 		return ""
 	}
 	return strconv.FormatInt(n, 10)
-}
-
-// guarded keeps a spreadsheet from taking a text for a formula.
-func guarded(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }
 
 // PairText is the table of versions in a few words: "1 -> 1, 4 -> 2".
